@@ -1,0 +1,48 @@
+# `make` alone prints this list.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-quick lint format wheel clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# Compiled once here, or every start would parse torch and its company again.
+export UV_COMPILE_BYTECODE := 1
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install the package with its development tools
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 install"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: install ## train a small model on drawn scenes and show its clicks before and after (minutes)
+	$(BIN)/isrefiner demo out=demo
+
+test: install ## run every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-quick: install ## run the tests that take seconds
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+lint: install ## check style, form and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: install ## build the wheel and the source archive into dist/
+	$(BIN)/uv build
+
+clean: ## remove what was made here (not outputs/)
+	rm -rf $(VENV) dist build demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

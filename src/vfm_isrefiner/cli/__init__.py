@@ -1,0 +1,1 @@
+"""The commands; `main` dispatches, and only this package reads configuration."""

@@ -1,0 +1,114 @@
+"""`isrefiner evaluate`: a network from any checkpoint, a NoC table, a curve and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.markdown import Markdown
+from torch import nn
+
+from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.evaluation import evaluate, protocol, trace
+from vfm_isrefiner.models.checkpoints import load_any
+from vfm_isrefiner.report import figures, tables
+from vfm_isrefiner.rollout import Round
+from vfm_isrefiner.training.restore import restored_network
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Evaluate as `cfg` says; everything is left in `cfg.paths.run`.
+
+    Returns:
+        The summary of each set.
+    """
+    quiet()
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    rule = protocol(cfg.protocol)  # an unknown name is told before anything is loaded
+    network, title = network_of(cfg)
+    device = chosen_device(cfg.device)
+    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)  # type: ignore[union-attr,operator]
+    round = Round(network.to(device).eval(), instantiate(cfg.modulation), first_click_passes=passes)
+    datamodule = instantiate(cfg.data)
+    datamodule.prepare_data()
+    datamodule.setup("test" if cfg.split == "test" else "validate")
+    return evaluate_sets(
+        round,
+        datamodule.evaluation_sets(cfg.split),
+        rule.name,
+        Path(cfg.paths.run),
+        limit=cfg.limit,
+        title=cfg.name or title,
+        batch_size=cfg.batch_size,
+        panels=cfg.panels,
+    )
+
+
+def network_of(cfg: DictConfig) -> tuple[nn.Module, str]:
+    """The network that `cfg.checkpoint` holds, or the untrained one of `cfg.model`; and a name for the table."""
+    if cfg.checkpoint is None:
+        print("checkpoint=null: an untrained network, as model=... says; give checkpoint=FILE for a trained one.")
+        return instantiate(cfg.model), "untrained"
+    path = Path(cfg.checkpoint)
+    backbone = cfg.model.get("backbone_checkpoint")
+    if path.suffix == ".ckpt":
+        return restored_network(path, backbone_checkpoint=backbone), path.stem
+    return load_any(path, backbone_checkpoint=backbone, released=bool(cfg.model.get("released", False))), path.stem
+
+
+def chosen_device(wanted: str) -> torch.device:
+    """`auto` is the first GPU where there is one.
+
+    Raises:
+        ValueError: a GPU is asked for and there is none.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={wanted}: torch sees no GPU here; take device=cpu or device=auto.")
+    return device
+
+
+def evaluate_sets(
+    round: Round,
+    sets: Mapping[str, InstanceSet],
+    protocol_name: str,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    title: str = "",
+    batch_size: int = 8,
+    panels: int = 4,
+) -> dict[str, Any]:
+    """Play `protocol_name` on each set; per-instance results, summary, table, curve and panels go to `folder`.
+
+    Each set gets its own folder below `folder` where there is more than one.
+
+    Returns:
+        The summary of each set by the set's name.
+    """
+    rule, device = protocol(protocol_name), next(round.network.parameters()).device  # type: ignore[attr-defined]
+    summaries = {}
+    for name, instances in sets.items():
+        chosen = instances if limit is None else instances.where(limit=limit)
+        place = folder / name if len(sets) > 1 else folder
+        result = evaluate(
+            round, chosen, rule, batch_size=batch_size, device=device, progress=True, model=title, data=chosen.fingerprint()
+        )
+        result.save(place)
+        summaries[name] = result.summary()
+        draw(round, chosen, rule, result, place, panels)
+    table = tables.markdown_table(summaries)
+    (folder / "table.md").write_text(table + "\n")
+    Console().print(Markdown(table))
+    print(f"left in {folder}: table.md, instances.parquet, summary.json, curve.png, panels/")
+    return summaries

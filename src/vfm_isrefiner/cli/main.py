@@ -1,0 +1,57 @@
+"""`isrefiner COMMAND ...`: finds the command and hands over; imports nothing heavy, so `--help` comes at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from vfm_isrefiner import __version__
+
+COMMANDS = {
+    "train": "train a network; settings are given as name=value",
+    "evaluate": "clicks needed (NoC) of a trained, published or untrained network on a set of instances",
+    "model": "the parts of a network: parameters, trainable parameters, FLOPs",
+    "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
+}
+
+HELP = f"""Click-based interactive segmentation of remote-sensing images (vfm-isrefiner {__version__}).
+
+usage: isrefiner COMMAND [name=value ...]
+
+{chr(10).join(f"  {name:<10}{text}" for name, text in COMMANDS.items())}
+
+examples:
+  isrefiner demo out=demo                                     no data needed, a few minutes
+  isrefiner train experiment=smoke                            the whole training in seconds, on drawn scenes
+  isrefiner train data=real model.size=tiny                   on the images of paths.shared (default ../shared)
+  isrefiner train -m model.theta=0.5,1.0,learnable            three runs and one table
+  isrefiner evaluate checkpoint=outputs/.../last.ckpt         NoC table, curve and pictures
+  isrefiner model model.size=paper                            what the paper's Table III counts
+
+isrefiner COMMAND --help tells more. Results go to a dated folder under ./outputs.
+"""
+
+
+def main() -> None:
+    """The console script.
+
+    Exit status: 0 done, 1 a reported error, 2 wrong usage, 143 or 138 stopped by SIGTERM or SIGUSR1 after saving.
+    """
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        sys.exit(0 if words else 2)
+    if words[0] in ("-V", "--version"):
+        print(__version__)
+        return
+    if words[0] not in COMMANDS:
+        print(f"isrefiner: unknown command {words[0]!r}, expected one of {', '.join(COMMANDS)}; see isrefiner --help", file=sys.stderr)
+        sys.exit(2)
+    module = import_module(f"vfm_isrefiner.cli.{words[0]}")
+    # a distributed run starts its other processes from argv: the file of the command, not this dispatcher
+    sys.argv = [str(module.__file__), *words[1:]]
+    module.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""`isrefiner train`: settings in, checkpoints, curves and a row of results out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from vfm_isrefiner.cli.evaluate import evaluate_sets
+from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.cli.sweep import flat_scores, write_row
+from vfm_isrefiner.models.checkpoints import save_network
+from vfm_isrefiner.training.errors import TrainingError
+from vfm_isrefiner.training.evaluate_noc import named
+from vfm_isrefiner.training.module import InteractiveSegmentation
+from vfm_isrefiner.training.restore import load_trained_part, read_checkpoint
+from vfm_isrefiner.training.simulate_clicks import in_eval_mode
+
+
+def run(cfg: DictConfig) -> dict[str, float]:
+    """Train as `cfg` says and evaluate the best weights; everything is left in `cfg.paths.run`.
+
+    Returns:
+        The row of this run: the last values of the training and the scores of the evaluation.
+    """
+    quiet()
+    module, datamodule, trainer = parts(cfg)
+    folder = Path(cfg.paths.run)
+    resume = checkpoint_to_resume(cfg.ckpt_path, folder, Path(cfg.paths.outputs))
+    for logger in trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    print(f"training in {folder}" + (f", resumed from {resume}" if resume else ""))
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=resume)
+        row = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        best = folder / "checkpoints" / "best.ckpt"
+        if best.is_file():
+            load_trained_part(module.network, read_checkpoint(best))
+        if trainer.is_global_zero:
+            save_network(module.network, folder / "network.safetensors")
+            if cfg.test:
+                row |= flat_scores(test(cfg, module, datamodule, folder / "test"), "test/")
+            write_row(folder, cfg.name, row)
+    finally:
+        finish_loggers()
+    print(f"left in {folder}: network.safetensors, checkpoints/, log/metrics.csv" + (", test/" if cfg.test else ""))
+    return row
+
+
+def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, folder: Path) -> dict[str, Any]:
+    """The scores of the network as it is now on the held-out sets."""
+    rule = named(cfg.protocol, cfg.input_size)
+    with in_eval_mode(module.network):
+        return evaluate_sets(
+            module.round, datamodule.evaluation_sets("test"), rule, folder, limit=cfg.test_limit, title=cfg.name or "trained"
+        )
+
+
+def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule, Trainer]:
+    """Build everything that `cfg` names."""
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    network = instantiate(cfg.model)  # first after seeding: a checkpoint draws a random backbone again from the seed
+    datamodule: LightningDataModule = instantiate(cfg.data)
+    module = InteractiveSegmentation(
+        network=network,
+        modulation=instantiate(cfg.modulation),
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+        first_click_passes=cfg.first_click_passes,
+        network_seed=cfg.seed,
+    )
+    callbacks: list[Callback] = [instantiate(part) for part in cfg.callbacks.values() if part is not None]
+    loggers: list[Logger] = [instantiate(part) for part in (cfg.logger or {}).values() if part is not None]
+    trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
+    return module, datamodule, trainer
+
+
+def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path) -> str | None:
+    """The file that `ckpt_path` means: "last" is the newest one of this run's folder, else of all outputs.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    if wanted is None:
+        return None
+    if wanted == "last":
+        found = [folder / "checkpoints" / "last.ckpt"]
+        if not found[0].is_file():
+            found = sorted(outputs.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise TrainingError(f"ckpt_path=last: there is no checkpoints/last.ckpt in {folder} nor anywhere below {outputs}.")
+        return str(found[-1])
+    if not Path(wanted).is_file():
+        raise TrainingError(f"ckpt_path={wanted}: there is no such file; give a .ckpt of a run or the word last.")
+    return wanted
+
+
+def finish_loggers() -> None:
+    """End the W&B run if there is one, so that the next job of a multirun begins its own."""
+    import wandb  # here: half a second that a run without it need not wait for
+
+    if wandb.run is not None:
+        wandb.finish()
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
+def _job(cfg: DictConfig) -> float | None:
+    with short_errors():
+        row = run(cfg)
+        return row.get("val/noc80")
+    return None
+
+
+def main() -> None:
+    """Read the command line and run each job."""
+    torch.set_float32_matmul_precision("high")
+    _job()
+
+
+if __name__ == "__main__":
+    main()

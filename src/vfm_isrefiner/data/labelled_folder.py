@@ -1,0 +1,71 @@
+"""`LabelledFolder`: `<root>/<split>/<source>` with `images/*.jpg`, id maps `masks/*.png` and `meta.json` that lists every instance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import final
+
+from torch import Tensor
+
+from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
+from vfm_isrefiner.data.pictures import read_ids, read_picture
+
+
+@final
+class LabelledFolder(InstanceSet):
+    """Opened from `meta.json` alone: `{image: {h, w, ignore, instances: [{id, cls, area, bbox: [x, y, w, h]}]}}`; `ignore` is a mask value or null.
+
+    Args:
+        root: folder that holds the splits.
+        split: such as "train".
+        source: name of the set in that split.
+
+    Raises:
+        DataError: the folder or a file is missing, or `meta.json` is broken.
+    """
+
+    def __init__(self, root: str | Path, split: str, source: str) -> None:
+        self.folder = Path(root) / split / source
+        index = _read_index(self.folder / "meta.json")
+        self.images = {path.stem: path for path in sorted((self.folder / "images").glob("*"))}
+        records: list[InstanceRecord] = []
+        self.ignore_value: dict[str, int | None] = {}
+        try:
+            for name in sorted(index):
+                entry = index[name]
+                self.ignore_value[name] = entry["ignore"]
+                size = (int(entry["h"]), int(entry["w"]))
+                records += [
+                    InstanceRecord(name, it["id"], f"{name}/{it['id']}", it["cls"], int(it["area"]), tuple(it["bbox"]), size, split)
+                    for it in entry["instances"]
+                ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.folder / 'meta.json'}: the entry of image {name!r} is not "
+                f"{{h, w, ignore, instances: [{{id, cls, area, bbox}}]}} ({type(error).__name__}: {error}). Write the file again."
+            ) from error
+        missing = sorted(set(index) - set(self.images))
+        if missing:
+            raise DataError(f"{self.folder / 'images'} lacks {len(missing)} of {len(index)} images, such as {missing[0]!r}. Copy the set again.")
+        super().__init__(source, records)
+
+    def read_image(self, record: InstanceRecord) -> Tensor:
+        return read_picture(self.images[record.image]).image
+
+    def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
+        ids = self.cached(("ids", record.image), lambda: read_ids(self.folder / "masks" / f"{record.image}.png"))[None]
+        return ids == record.instance, ids == (-1 if self.ignore_value[record.image] is None else self.ignore_value[record.image])
+
+
+def _read_index(path: Path) -> dict:
+    if not path.is_file():
+        raise DataError(f"There is no {path}. Expected <root>/<split>/<source>/meta.json beside images/ and masks/; check root, split and source.")
+    try:
+        index = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} is no readable JSON ({error}). Copy the set again.") from error
+    if not isinstance(index, dict):
+        raise DataError(f"{path} holds a {type(index).__name__}; an object with one entry per image was expected. Write the file again.")
+    return index

@@ -1,0 +1,1 @@
+"""Reading geodata; the only place that imports rasterio."""

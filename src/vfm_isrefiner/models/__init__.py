@@ -1,0 +1,1 @@
+"""The networks: one box of the paper's figures per file."""

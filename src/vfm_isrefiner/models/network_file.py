@@ -1,0 +1,85 @@
+"""Our own file: safetensors with a JSON config in its header; a whole network, or its trained part and a fingerprint."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from vfm_isrefiner.models.freeze import fingerprint, frozen_names
+
+FULL, TRAINED_PART = "full", "trained_part"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit; the message names what is missing, extra or of another shape."""
+
+
+def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = False) -> Path:
+    """Write one `.safetensors` file: all of the network, or only its trained part and the backbone's fingerprint.
+
+    The file appears under `path` when it is complete; a failure leaves nothing half-written.
+
+    Raises:
+        CheckpointError: `only_trained` of a network with nothing frozen, or the disk refuses the file.
+    """
+    frozen = frozen_names(network)
+    if only_trained and not frozen:
+        raise CheckpointError(
+            "only_trained=True needs a network with a frozen part; this one trains everything: save it whole."
+        )
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    if only_trained:
+        state = {name: value for name, value in state.items() if name not in frozen}
+    header = {
+        "format": "vfm_isrefiner",
+        "content": TRAINED_PART if only_trained else FULL,
+        "config": json.dumps(network.config),
+        "backbone": fingerprint(network),
+    }
+    write_whole(Path(path), save(state, metadata=header))
+    return Path(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to a temporary name beside `path` and rename, so that a full disk or a kill leaves nothing half-written.
+
+    Raises:
+        CheckpointError: the operating system refused.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        size = len(content) / 2**20
+        raise CheckpointError(
+            f"{path} ({size:.1f} MiB) was not written: {error.strerror}; nothing half-written is left."
+        ) from error
+
+
+def read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    must_exist(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors ({error}); copy it again.") from error
+    if header.get("format") != "vfm_isrefiner":
+        raise CheckpointError(f"{path} is a safetensors file of another program (no vfm_isrefiner header).")
+    return header, state
+
+
+def must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file; docs/checkpoints.md says where each known checkpoint comes from.")

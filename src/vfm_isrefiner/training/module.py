@@ -1,0 +1,144 @@
+"""`InteractiveSegmentation`: one training step is the last round of an interaction, with gradient (paper Section III-A)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, final
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from vfm_isrefiner.instance import InstanceBatch
+from vfm_isrefiner.interaction import Interaction
+from vfm_isrefiner.losses import normalized_focal_loss
+from vfm_isrefiner.metrics import iou
+from vfm_isrefiner.models.freeze import fingerprint, frozen_names, trainable_parameters
+from vfm_isrefiner.modulation import Modulation
+from vfm_isrefiner.rollout import Round, WholeImage
+from vfm_isrefiner.training.errors import TrainingError
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+PREFIX = "network."
+
+
+@final
+class InteractiveSegmentation(LightningModule):
+    """Trains any network of the two-stage interface.
+
+    Args:
+        network: what learns; its frozen part stays in eval mode, out of the optimiser and out of the checkpoint.
+        modulation: eq. 8-10, MFP's, or none.
+        optimizer: called with the trainable parameters.
+        scheduler: called with the optimiser, stepped once an epoch; None keeps the learning rate.
+        loss: logits, mask, ignore -> (B,).
+        first_click_passes: 1 as in the paper, 2 as released.
+        threshold: above this probability a pixel counts as object in the logged IoU.
+        network_seed: the seed that torch had when `network` was built; a frozen random backbone is drawn from it again.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        modulation: Modulation,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        loss: Loss = normalized_focal_loss,
+        first_click_passes: int = 1,
+        threshold: float = 0.5,
+        network_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.round = Round(network, modulation, first_click_passes=first_click_passes)
+        self.segmenter = WholeImage(self.round)
+        self.optimizer, self.scheduler, self.loss = optimizer, scheduler, loss
+        self.threshold, self.network_seed = threshold, network_seed
+        self.strict_loading = False  # the frozen part is not in the checkpoint; `on_load_checkpoint` checks the rest
+        self._prepared: tuple[InstanceBatch, Interaction] | None = None
+
+    def prepare(self, batch: InstanceBatch, interaction: Interaction) -> None:
+        """Take the clicks and the previous probability with which the coming `training_step` of `batch` starts."""
+        self._prepared = (batch, interaction)
+
+    def training_step(self, batch: InstanceBatch, batch_idx: int) -> Tensor:
+        """The last round, with gradient.
+
+        Raises:
+            TrainingError: no clicks were prepared for this batch, or the loss is not a number.
+        """
+        interaction = self._take(batch)
+        features = self.segmenter.start(batch.image, batch.size).features
+        logits = self.round.logits(features, None, interaction.clicks, interaction.prob)
+        loss = self.loss(logits, batch.mask, batch.ignore)
+        mean = loss.mean()
+        if not torch.isfinite(mean):
+            raise TrainingError(self._not_finite(batch, loss))
+        with torch.no_grad():
+            reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
+        rows = len(batch)
+        self.log("train/loss", mean.detach(), prog_bar=True, batch_size=rows)
+        self.log("train/iou", reached.float(), prog_bar=True, batch_size=rows)
+        self.log("train/rounds", float(interaction.clicks.label.shape[1]), batch_size=rows)
+        return mean
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(trainable_parameters(self.network))
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "epoch"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen part out; keep its fingerprint and what the network was built from."""
+        frozen = {PREFIX + name for name in frozen_names(self.network)}
+        checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name not in frozen}
+        checkpoint["backbone_fingerprint"] = fingerprint(self.network)
+        checkpoint["network_config"] = dict(getattr(self.network, "config", {}))
+        checkpoint["network_seed"] = self.network_seed
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that was trained on another backbone or belongs to another network.
+
+        Raises:
+            TrainingError: one of the two.
+        """
+        check_trained_part(self.network, checkpoint)
+
+    def _take(self, batch: InstanceBatch) -> Interaction:
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared[0] is not batch:
+            raise TrainingError("No clicks were prepared for this batch: give the Trainer the callback SimulateClicks.")
+        return prepared[1]
+
+    def _not_finite(self, batch: InstanceBatch, loss: Tensor) -> str:
+        bad = [f"{s}:{i}" for s, i, value in zip(batch.source, batch.id, loss.tolist(), strict=True) if value != value]
+        return (
+            f"The loss is {loss.mean().item()} at step {self.trainer.global_step} (epoch {self.trainer.current_epoch}) "
+            f"for {', '.join(bad) or 'the batch'}; the batch holds {', '.join(batch.id)}. Lower the learning rate "
+            "(optimizer.lr), clip gradients (trainer.gradient_clip_val=1.0), or look at these images."
+        )
+
+
+def check_trained_part(network: nn.Module, checkpoint: dict[str, Any]) -> None:
+    """Do the names and the backbone's fingerprint of a training checkpoint fit `network`?
+
+    Raises:
+        TrainingError: a trained tensor is missing or extra, or the frozen backbone is another one.
+    """
+    saved = {name.removeprefix(PREFIX) for name in checkpoint["state_dict"]}
+    expected = set(network.state_dict()) - frozen_names(network)
+    if saved != expected:
+        missing, extra = sorted(expected - saved), sorted(saved - expected)
+        raise TrainingError(
+            f"The checkpoint is of another network: {len(missing)} tensors are missing {missing[:3]}, {len(extra)} are not "
+            f"known here {extra[:3]}. It was built with {checkpoint.get('network_config')}: give the same model=... arguments."
+        )
+    here, there = fingerprint(network), checkpoint.get("backbone_fingerprint", "")
+    if here != there:
+        raise TrainingError(
+            f"The checkpoint was trained on another backbone (fingerprint {there[:12] or 'none'}, here {here[:12] or 'none'}). "
+            "Give the backbone it was trained on: model.backbone_checkpoint=FILE, or the same seed where it is random."
+        )
