@@ -97,7 +97,8 @@ def _draw_from_core(depth: Tensor, core: tuple[int, int], generator: torch.Gener
     least = depth.amax(1, keepdim=True).long() * numerator // denominator
     rank = (depth > least).cumsum(1)
     count = rank[:, -1]
-    uniform = torch.rand(len(depth), generator=generator, dtype=torch.float64, device=generator.device).to(depth.device)
+    uniform = torch.rand(len(depth), generator=generator, dtype=torch.float64, device=generator.device)
+    uniform = uniform.to(depth.device, non_blocking=True)
     chosen = torch.minimum((uniform * count).long(), count - 1)
     pixel = torch.searchsorted(rank, chosen[:, None], right=True)[:, 0]  # the first pixel whose rank exceeds `chosen`
     return torch.where(count > 0, pixel, 0), count > 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vfm_isrefiner.clicks import NEGATIVE, POSITIVE, Clicks
+from vfm_isrefiner.clicks import NEGATIVE, POSITIVE, UNUSED, Clicks
 
 Modulation = Callable[[Tensor, Clicks], Tensor]
 """prob (B, 1, H, W) in [0, 1] and all clicks so far, the newest last, in pixels of prob -> mod_prob (B, 1, H, W)."""
@@ -92,23 +92,24 @@ def _modulate(prob: Tensor, clicks: Clicks, r_max: float, r_min: float, window_c
         )
     if not 0 < r_min <= r_max:
         raise ValueError(f"Modulation needs 0 < r_min <= r_max, got r_min={r_min} and r_max={r_max}.")
-    size = torch.tensor([height, width], dtype=torch.float64).to(prob.device)
     flat = prob.float().flatten(1)
 
     u, label, _ = clicks.latest()
     u = u.double()
     # Truncated towards zero, so a mirrored sub-pixel click in (-1, 0) still belongs to pixel 0.
-    active = ((label != -1) & ((u > -1) & (u < size)).all(1))[:, None]
+    active = (label != UNUSED) & (u > -1).all(1) & (u[:, 0] < height) & (u[:, 1] < width)
+    active = active[:, None]
     u = torch.where(active, u, 0.0)
     window = _disk(flat, clicks, u, label, (height, width), r_max, r_min)
-    window = replace(window.filtered() if filtered else window)
+    if filtered:
+        window = window.filtered()
 
-    early = (clicks.count[:, None] - 1 < window_clicks) if window_clicks else torch.zeros_like(active)
-    exponent = _exponent(window, early)
+    exponent = _exponent(window, clicks.count[:, None] <= window_clicks if window_clicks else None)
     at_extreme = torch.where(window.positive, window.p_u == 0, window.p_u == 1)
     changed = torch.where(at_extreme, _ramp(window), _powered(window, exponent))
-    # A probability that is no number, or out of [0, 1], has no power: such pixels keep what they hold.
-    changed = torch.where(window.inside & active & changed.isfinite(), changed.float(), window.prob)
+    # Where prob is no number or out of [0, 1], so may be its power: such pixels keep what they hold.
+    sound = (changed >= 0) & (changed <= 1)
+    changed = torch.where(window.inside & active & sound, changed.float(), window.prob)
     result = flat.clone().scatter_(1, window.pixel, changed)
 
     clicked = _pixel_number(u.round(), (height, width))
@@ -121,8 +122,10 @@ def _disk(flat: Tensor, clicks: Clicks, u: Tensor, label: Tensor, size: tuple[in
     """Eq. 8: the disk W around the newest click u (B, 2), half as wide as the way to the nearest opposite click."""
     positive = (label == POSITIVE)[:, None]
     opposite = clicks.label == torch.where(positive, NEGATIVE, POSITIVE)
-    others = clicks.yx.double()
-    away = torch.where(opposite, _norm(others - u[:, None]), torch.inf).nan_to_num(nan=torch.inf, posinf=torch.inf)
+    # Distances between clicks are rounded to float32 and those of pixels are not, as published: it decides the pixels that
+    # lie exactly on the rim.
+    away = _norm(clicks.yx.double() - u[:, None]).float().double()
+    away = torch.where(opposite, away, torch.inf).nan_to_num(nan=torch.inf, posinf=torch.inf)
     nearest = away.amin(1, keepdim=True) if away.shape[1] else away.new_full((len(away), 1), torch.inf)
     radius = torch.where(nearest.isinf(), r_max, nearest / 2).clamp(min=r_min)
 
@@ -132,17 +135,18 @@ def _disk(flat: Tensor, clicks: Clicks, u: Tensor, label: Tensor, size: tuple[in
     pixel, position = _patch(u, reach, size)
     distance = _norm(position - u[:, None])
     inside = distance <= radius
-    if math.isfinite(r_min):
-        near = away < r_min
+    near = away < r_min
+    if near.shape[1]:
+        # A cut reaches no pixel of the window farther than r_min: the window itself is no wider where there is one.
         small, at = _patch(u, math.ceil(r_min), size)
-        cut = ((_norm(at[:, None] - others[:, :, None]) <= away[..., None]) & near[..., None]).any(1)
+        cut = ((_norm(at[:, None] - clicks.yx[:, :, None]) <= away[..., None]) & near[..., None]).any(1)
         kept = torch.ones_like(flat, dtype=torch.bool).scatter_(1, small, ~cut)
         inside &= kept.gather(1, pixel)
     p_u = flat.gather(1, _pixel_number(u.trunc(), size)).double()
     return _Window(pixel, flat.gather(1, pixel), distance, inside, radius, p_u, positive)
 
 
-def _exponent(window: _Window, early: Tensor) -> Tensor:
+def _exponent(window: _Window, early: Tensor | None) -> Tensor:
     """γ of each pixel, (B, P) float64: the distance form of eq. 10, or MFP's difference form where `early` (B, 1)."""
     log_p = window.p_u.log()
     raising = torch.where(window.p_u < 0.99, 1 / (math.log(0.99) / log_p + 1e-8), 1.0)
@@ -150,7 +154,7 @@ def _exponent(window: _Window, early: Tensor) -> Tensor:
     gamma_max = torch.where(window.positive, raising, lowering)
     share = window.distance / window.radius
     by_distance = gamma_max * (1 - share) + share
-    if not early.numel():
+    if early is None:
         return by_distance
     difference = (window.prob.double() - window.p_u).square()
     theta = torch.where(window.inside, difference, torch.nan).nanmedian(1, keepdim=True).values

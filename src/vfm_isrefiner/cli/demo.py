@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-DESCRIPTION = """The whole job on drawn aerial scenes, with no data to download: evaluate an untrained small network, train it for
-a few minutes, evaluate it again. Leaves a table, click-by-click pictures and the curve of mean IoU in one folder.
+DESCRIPTION = """The whole job on drawn aerial scenes, with no data to download: evaluate an untrained small network, train it
+for a few minutes, evaluate it again. Leaves a table, click-by-click pictures and the curve of mean IoU in one folder.
 """
 EXAMPLES = """examples:
   isrefiner demo                                   about five minutes on two cores

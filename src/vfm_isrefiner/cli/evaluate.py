@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.markdown import Markdown
 from torch import nn
 
-from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.cli.settings import quiet
 from vfm_isrefiner.data.instance_set import InstanceSet
-from vfm_isrefiner.evaluation import evaluate, protocol, trace
+from vfm_isrefiner.evaluation import evaluate, protocol
 from vfm_isrefiner.models.checkpoints import load_any
-from vfm_isrefiner.report import figures, tables
+from vfm_isrefiner.report import tables
 from vfm_isrefiner.rollout import Round
+from vfm_isrefiner.training.evaluate_noc import named
+from vfm_isrefiner.training.panels import draw_panels
 from vfm_isrefiner.training.restore import restored_network
 
 
@@ -32,7 +31,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """
     quiet()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    rule = protocol(cfg.protocol)  # an unknown name is told before anything is loaded
+    rule = named(cfg.protocol, cfg.input_size)  # an unknown name is told before anything is loaded
     network, title = network_of(cfg)
     device = chosen_device(cfg.device)
     passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)  # type: ignore[union-attr,operator]
@@ -40,16 +39,18 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
     datamodule.setup("test" if cfg.split == "test" else "validate")
-    return evaluate_sets(
+    summaries = evaluate_sets(
         round,
         datamodule.evaluation_sets(cfg.split),
-        rule.name,
+        rule,
         Path(cfg.paths.run),
         limit=cfg.limit,
         title=cfg.name or title,
         batch_size=cfg.batch_size,
         panels=cfg.panels,
     )
+    write_row(Path(cfg.paths.run), cfg.name, flat_scores(summaries))
+    return summaries
 
 
 def network_of(cfg: DictConfig) -> tuple[nn.Module, str]:
@@ -81,7 +82,7 @@ def chosen_device(wanted: str) -> torch.device:
 def evaluate_sets(
     round: Round,
     sets: Mapping[str, InstanceSet],
-    protocol_name: str,
+    rule: EvaluationProtocol,
     folder: Path,
     *,
     limit: int | None = None,
@@ -89,14 +90,19 @@ def evaluate_sets(
     batch_size: int = 8,
     panels: int = 4,
 ) -> dict[str, Any]:
-    """Play `protocol_name` on each set; per-instance results, summary, table, curve and panels go to `folder`.
+    """Play `rule` on each set; per-instance results, summary, table, curve and panels go to `folder`.
 
-    Each set gets its own folder below `folder` where there is more than one.
+    Each set has its own folder below `folder` where there is more than one.
 
     Returns:
         The summary of each set by the set's name.
+
+    Raises:
+        ValueError: `limit` is not at least 1.
     """
-    rule, device = protocol(protocol_name), next(round.network.parameters()).device  # type: ignore[attr-defined]
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit} leaves no instance; give 1 or more, or null for all.")
+    device = next(round.network.parameters()).device  # type: ignore[attr-defined]
     summaries = {}
     for name, instances in sets.items():
         chosen = instances if limit is None else instances.where(limit=limit)
@@ -106,9 +112,24 @@ def evaluate_sets(
         )
         result.save(place)
         summaries[name] = result.summary()
-        draw(round, chosen, rule, result, place, panels)
+        draw_panels(round, chosen, rule, place / "panels", panels)
     table = tables.markdown_table(summaries)
     (folder / "table.md").write_text(table + "\n")
-    Console().print(Markdown(table))
-    print(f"left in {folder}: table.md, instances.parquet, summary.json, curve.png, panels/")
+    figures.miou_curves(summaries, folder / "curve.png")
+    print(f"{table}\n\nleft in {folder}: table.md, curve.png, summary.json, instances.parquet, panels/")
     return summaries
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="evaluate")
+def _job(cfg: DictConfig) -> None:
+    with short_errors():
+        run(cfg)
+
+
+def main() -> None:
+    """Read the command line and run each job."""
+    _job()
+
+
+if __name__ == "__main__":
+    main()

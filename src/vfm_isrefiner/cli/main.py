@@ -45,7 +45,10 @@ def main() -> None:
         print(__version__)
         return
     if words[0] not in COMMANDS:
-        print(f"isrefiner: unknown command {words[0]!r}, expected one of {', '.join(COMMANDS)}; see isrefiner --help", file=sys.stderr)
+        print(
+            f"isrefiner: unknown command {words[0]!r}, expected one of {', '.join(COMMANDS)}; see isrefiner --help",
+            file=sys.stderr,
+        )
         sys.exit(2)
     module = import_module(f"vfm_isrefiner.cli.{words[0]}")
     # a distributed run starts its other processes from argv: the file of the command, not this dispatcher

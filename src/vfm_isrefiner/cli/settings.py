@@ -78,5 +78,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than the logging interval.*")
     # instances are read in the main process where num_workers=0 was asked for
     warnings.filterwarnings("ignore", message=".*does not have many workers which may be a bottleneck.*")
+    # the data module itself goes on with the next sample, so its loader has no state
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # a run that is resumed or repeated writes into its own folder again
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")

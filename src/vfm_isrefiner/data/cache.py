@@ -9,9 +9,10 @@ from typing import Any, final
 
 @final
 class DecodedCache:
-    """Least recently used entries leave first; the newest always stays, so one image larger than the budget still serves its instances.
+    """Least recently used entries leave first. The newest stays: an image larger than the budget still serves its instances.
 
-    Pickling (into a DataLoader's worker) carries the budget and no entries: every process fills its own. Not for several threads.
+    Pickling (into a DataLoader's worker) carries the budget and no entries: every process fills its own.
+    Not for several threads at once.
 
     Args:
         budget: bytes that the entries may hold together.
@@ -42,4 +43,4 @@ class DecodedCache:
         return {"budget": self.budget}
 
     def __setstate__(self, state: dict[str, int]) -> None:
-        self.__init__(state["budget"])  # type: ignore[misc]
+        self.__init__(state["budget"])

@@ -22,7 +22,8 @@ from vfm_isrefiner.geo.raster import Stretch
 class CocoInstances(InstanceSet):
     """Instances of a COCO annotation file. Masks are drawn when they are read; opening looks at the JSON only.
 
-    A record's area is the annotation's `area` where it has one (polygons give about the drawn number of pixels), else that of the drawn mask.
+    A record's area is the annotation's `area` where it has one (for polygons about the drawn number of pixels), else that of
+    the drawn mask.
 
     Args:
         images: folder that the `file_name` of the images starts from.
@@ -60,7 +61,11 @@ class CocoInstances(InstanceSet):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{self.file} is no COCO instance file ({type(error).__name__}: {error}). It needs images, annotations, categories.") from error
+            raise DataError(
+                f"{self.file} is no COCO instance file ({type(error).__name__}: {error}). It needs images with id, "
+                "file_name, "
+                "height and width, annotations with id, image_id, category_id and segmentation, categories with id and name."
+            ) from error
         super().__init__(source, records)
 
     def _index(self, content: dict[str, Any], wanted: set[str] | None, split: str, gsd: float) -> list[InstanceRecord]:
@@ -84,7 +89,10 @@ class CocoInstances(InstanceSet):
                     records += self._record(annotation, name, size, names, split, gsd)
         if by_image:
             lost = next(iter(by_image.values()))[0]
-            raise DataError(f"{self.file}: annotation {lost['id']} is of image {lost['image_id']}, which is not among its images. Write the file again.")
+            raise DataError(
+                f"{self.file}: annotation {lost['id']} is of image {lost['image_id']}, which is not among its images. "
+                "Write the file again."
+            )
         return records
 
     def _record(
@@ -102,10 +110,12 @@ class CocoInstances(InstanceSet):
         self.annotation[number] = annotation
         x, y, width, height = (int(value) for value in box)
         category = names.get(annotation["category_id"], "")
-        return [InstanceRecord(name, number, f"{name}/{number}", category, round(area), (x, y, width, height), size, split, gsd)]
+        box = (x, y, width, height)
+        return [InstanceRecord(name, number, f"{name}/{number}", category, round(area), box, size, split, gsd)]
 
     def _picture(self, record: InstanceRecord) -> Picture:
-        return self.cached(("picture", record.image), lambda: read_picture(self.folder / record.image, self.bands, self.stretch))
+        path = self.folder / record.image
+        return self.cached(("picture", record.image), lambda: read_picture(path, self.bands, self.stretch))
 
     def read_image(self, record: InstanceRecord) -> Tensor:
         return self._picture(record).image
@@ -125,7 +135,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is no readable JSON ({error}). The file may be cut off: fetch it again.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} holds a {type(content).__name__}; an object with images, annotations and categories was expected.")
+        raise DataError(
+            f"{path} holds a {type(content).__name__}; an object with images, annotations and categories was expected. "
+            "Give the instance annotations of the set."
+        )
     return content
 
 
@@ -135,13 +148,16 @@ def _check_shape(annotation: dict[str, Any], size: tuple[int, int], file: Path) 
     where = f"{file}: annotation {annotation['id']}"
     if isinstance(shape, dict):
         if tuple(shape["size"]) != size:
-            raise DataError(f"{where} has a mask of {shape['size']} (height, width) for an image of {list(size)}. Export it again from this image.")
+            raise DataError(
+                f"{where} has a mask of {shape['size']} (height, width) for an image of {list(size)}. "
+                "Export it again from this image."
+            )
     elif not any(len(polygon) >= 6 for polygon in shape) or any(len(polygon) % 2 for polygon in shape):
         raise DataError(f"{where} has no polygon of three points or more, written x, y, x, y, … Correct or remove it.")
 
 
 def _run_lengths(annotation: dict[str, Any], size: tuple[int, int], file: Path) -> dict[str, Any]:
-    """pycocotools' compressed form of any segmentation; polygon parts of fewer than three points cover nothing and are left out."""
+    """pycocotools' compressed form of any segmentation; polygon parts of fewer than three points cover nothing: left out."""
     shape = annotation["segmentation"]
     try:
         if isinstance(shape, dict):
@@ -159,6 +175,7 @@ def _drawn(annotations: list[dict[str, Any]], size: tuple[int, int], file: Path)
         try:
             pixels = rle_codec.decode(run_lengths)
         except Exception as error:  # as above: also for run lengths that do not fill the image
-            raise DataError(f"{file}: annotation {annotation['id']} cannot be drawn ({error}). Correct or remove it.") from error
+            message = f"{file}: annotation {annotation['id']} cannot be drawn ({error}). Correct or remove it."
+            raise DataError(message) from error
         mask |= torch.from_numpy(pixels).bool()[None]
     return mask

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Region:
-    """One id of an id map: its pixel count, its (x, y, width, height), and the value that most of its pixels have in a second map (0 without one)."""
+    """One id of an id map: its pixels, its (x, y, width, height), and what most of them hold in a second map, else 0."""
 
     id: int
     area: int
@@ -21,7 +21,7 @@ class Region:
 
 
 def connected_components(mask: Tensor) -> Tensor:
-    """Closed regions of `mask` (H, W) bool as ids 1, 2, … (H, W) int32 in scan order, 0 outside; pixels that touch by a corner belong together."""
+    """Closed regions of `mask` (H, W) bool as ids 1, 2, … (H, W) int32, 0 outside; touching by a corner is enough."""
     _, labels = cv2.connectedComponents(mask.numpy().astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     return torch.from_numpy(labels)
 
@@ -31,10 +31,10 @@ def regions(ids: Tensor, besides: Tensor | None = None) -> list[Region]:
 
     Args:
         ids: integers.
-        besides: (H, W) integers from 0 to 255, such as classes: `Region.majority` is the most frequent of them inside the region.
+        besides: (H, W) integers from 0 to 255, such as classes: `Region.majority` is the most frequent one inside.
     """
     values = ids.numpy()
-    rows, columns = np.nonzero(values)
+    rows, columns = np.nonzero(values > 0)
     if not len(rows):
         return []
     found, which, areas = np.unique(values[rows, columns], return_inverse=True, return_counts=True)
@@ -50,7 +50,6 @@ def regions(ids: Tensor, besides: Tensor | None = None) -> list[Region]:
         rank = np.lexsort((counts, pairs // 256))  # the last of each region is its most frequent value
         last = np.flatnonzero(np.diff(pairs[rank] // 256, append=-1))
         majority = pairs[rank][last] % 256
-    return [
-        Region(int(found[i]), int(areas[i]), (int(left[i]), int(top[i]), int(right[i] - left[i] + 1), int(bottom[i] - top[i] + 1)), int(majority[i]))
-        for i in range(len(found))
-    ]
+    boxes = np.stack([left, top, right - left + 1, bottom - top + 1], -1).tolist()
+    listed = zip(found.tolist(), areas.tolist(), boxes, majority.tolist(), strict=True)
+    return [Region(id, area, tuple(box), most) for id, area, box, most in listed]

@@ -59,7 +59,9 @@ class FolderInstances(InstanceSet):
         self.images, self.masks = _pairs(Path(images), Path(masks), mask_suffix)
         records: list[InstanceRecord] = []
         for name, (size, found) in zip(self.images, in_threads(self._scan, self.images), strict=True):
-            records += [InstanceRecord(name, it.id, f"{name}/{it.id}", category, it.area, it.bbox, size, split, gsd) for it in found]
+            records += [
+                InstanceRecord(name, it.id, f"{name}/{it.id}", category, it.area, it.bbox, size, split, gsd) for it in found
+            ]
         super().__init__(source, records)
 
     def _scan(self, name: str) -> tuple[tuple[int, int], list[Region]]:
@@ -67,8 +69,8 @@ class FolderInstances(InstanceSet):
         ids, size = self._ids(name), read_size(self.images[name])
         if tuple(ids.shape) != size:
             raise DataError(
-                f"The mask {self.masks[name]} is {ids.shape[0]}×{ids.shape[1]} and its image {self.images[name]} {size[0]}×{size[1]} "
-                "(height×width). They must be of one size: export the mask again."
+                f"The mask {self.masks[name]} is {ids.shape[0]}×{ids.shape[1]} and its image {self.images[name]} is "
+                f"{size[0]}×{size[1]} (height×width). They must be of one size: export the mask again."
             )
         return size, regions(ids.where(ids != self._ignored, 0))
 
@@ -109,8 +111,8 @@ def _pairs(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dic
         alone = sorted(set(have) - set(lack))
         if alone:
             raise DataError(
-                f"{have[alone[0]]} has no {kind} {alone[0] + (suffix if kind == 'mask' else '')}.* in {folder} ({len(alone)} such files). "
-                "Every image needs a mask of the same name, and every mask an image."
+                f"{have[alone[0]]} has no {kind} {alone[0]}{suffix if kind == 'mask' else ''}.* in {folder} "
+                f"({len(alone)} such files). Every image needs a mask of the same name, and every mask an image."
             )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, final
@@ -49,8 +50,9 @@ class InstanceRecord:
 class InstanceSet(Dataset[Instance], ABC):
     """Instances of one source in a fixed order, those of one image one after another.
 
-    A data set is one subclass in one file: its `__init__` finds the records (without decoding pixels where the format allows it) and hands them
-    to this one; `read_image` and `read_mask` decode. Regions that are no instances (crowds, no-data) have no record; `read_mask` gives them as ignore.
+    A data set is one subclass in one file: its `__init__` finds the records (without decoding pixels where the format allows
+    it) and hands them to this one; `read_image` and `read_mask` decode. Regions that are no instances (crowds, no-data) have no
+    record; `read_mask` gives them as ignore.
 
     Args:
         source: short name of the set; goes into every result.
@@ -66,10 +68,11 @@ class InstanceSet(Dataset[Instance], ABC):
         self.records = tuple(records)
         self.cache = DecodedCache(CACHE_BYTES) if cache is None else cache
         if not self.records:
-            raise DataError(f"The set {source!r} has no instance. Check its folder, its split and the filters (area, category) on it.")
+            raise DataError(
+                f"The set {source!r} has no instance. Check its folder, its split and the filters (area, category) on it."
+            )
         if len({record.id for record in self.records}) < len(self.records):
-            seen: set[str] = set()
-            twice = next(record.id for record in self.records if record.id in seen or seen.add(record.id))  # type: ignore[func-returns-value]
+            twice, _ = Counter(record.id for record in self.records).most_common(1)[0]
             raise DataError(f"The set {source!r} has two instances of id {twice!r}; ids must be unique. Remove the duplicate.")
 
     @abstractmethod
@@ -100,8 +103,8 @@ class InstanceSet(Dataset[Instance], ABC):
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
             raise DataError(
-                f"{self.source}, image {record.image!r}, instance {record.instance}: sizes differ ({found}; height×width). Image, mask and "
-                "index must be of one size: export the mask again from this image."
+                f"{self.source}, image {record.image!r}, instance {record.instance}: sizes differ ({found}; height×width). "
+                "Image, mask and index must be of one size: export the mask again from this image."
             )
         # An ignored pixel belongs to nobody: it is neither object nor background.
         return Instance(image, mask & ~ignore, ignore, record.id, self.source, record.category, record.gsd)
@@ -118,7 +121,8 @@ class InstanceSet(Dataset[Instance], ABC):
         seed: int = 0,
         categories: Sequence[str] | None = None,
     ) -> InstanceSet:
-        """The instances of at least `min_area` and at most `max_area` pixels in `categories`; of these a random `limit` drawn by `seed`, in the set's order.
+        """The instances of `min_area` to `max_area` pixels in `categories`; of these a random `limit` drawn by `seed`, in the
+        set's order.
 
         Raises:
             DataError: none is left.

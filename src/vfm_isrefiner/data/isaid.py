@@ -41,10 +41,11 @@ INSTANCE, SEMANTIC = "_instance_id_RGB.png", "_instance_color_RGB.png"
 class ISAID(InstanceSet):
     """Instances by the colours of the instance masks, each colour one instance.
 
-    `<root>/<split>/images/P0000.png` with `Instance_masks/…/P0000_instance_id_RGB.png` and, for the categories, `Semantic_masks/…/P0000_instance_color_RGB.png`
-    (as the archives unpack), or all three in `images/` (as the official devkit asks). Images are DOTA's, 800 to 13,000 px a side, or patches of them.
-    Colours are read as 24-bit numbers in full precision, R + 256 G + 65536 B. (Code that reads with OpenCV gets the channels as B, G, R and so may number the
-    instances otherwise; which ones are apart is the same.) Black is background. Opening decodes every mask once, on all cores.
+    `<root>/<split>/images/P0000.png` with `Instance_masks/…/P0000_instance_id_RGB.png` and, for the categories,
+    `Semantic_masks/…/P0000_instance_color_RGB.png` (as the archives unpack), or all three in `images/` (as the official devkit
+    asks). Images are DOTA's, 800 to 13,000 px a side, or patches of them. Colours are read as 24-bit numbers in full precision,
+    R + 256 G + 65536 B. (Code that reads with OpenCV gets the channels as B, G, R and may number the instances the other way
+    round; which ones are apart is the same.) Black is background. Opening decodes every mask once, on all cores.
 
     Args:
         root: folder that holds the splits.
@@ -58,7 +59,10 @@ class ISAID(InstanceSet):
     def __init__(self, root: str | Path, split: str = "val", source: str = "isaid") -> None:
         folder = Path(root) / split
         if not (folder / "images").is_dir():
-            raise DataError(f"There is no folder {folder / 'images'}. Expected <root>/<split>/images of iSAID with Instance_masks beside it; check the root.")
+            raise DataError(
+                f"There is no folder {folder / 'images'}. Expected <root>/<split>/images of iSAID with Instance_masks beside "
+                "it; check the root."
+            )
         masks = _masks(folder, "Instance_masks", INSTANCE)
         self.semantics = _masks(folder, "Semantic_masks", SEMANTIC)
         images = [path for path in sorted((folder / "images").rglob("*.png")) if not path.name.endswith((INSTANCE, SEMANTIC))]
@@ -66,12 +70,15 @@ class ISAID(InstanceSet):
         unlabelled = [path for path, mask in self.files.values() if mask is None]
         if unlabelled:
             raise DataError(
-                f"{unlabelled[0]} has no {unlabelled[0].stem}{INSTANCE} under {folder / 'Instance_masks'} or beside it ({len(unlabelled)} such images). "
-                "Unpack the instance masks of this split there."
+                f"{unlabelled[0]} has no {unlabelled[0].stem}{INSTANCE} under {folder / 'Instance_masks'} or beside it "
+                f"({len(unlabelled)} such images). Unpack the instance masks of this split there."
             )
         records: list[InstanceRecord] = []
         for name, (size, found) in zip(self.files, in_threads(self._scan, self.files), strict=True):
-            records += [InstanceRecord(name, it.id, f"{name}/{it.id}", NAMES[it.majority], it.area, it.bbox, size, split) for it in found]
+            records += [
+                InstanceRecord(name, it.id, f"{name}/{it.id}", NAMES[it.majority], it.area, it.bbox, size, split)
+                for it in found
+            ]
         super().__init__(source, records)
 
     def _scan(self, name: str) -> tuple[tuple[int, int], list[Region]]:
@@ -80,8 +87,8 @@ class ISAID(InstanceSet):
         for kind, values in (("instance", ids), ("semantic", classes)):
             if values is not None and tuple(values.shape) != size:
                 raise DataError(
-                    f"The {kind} mask of {self.files[name][0]} is {values.shape[0]}×{values.shape[1]} and the image {size[0]}×{size[1]} (height×width). "
-                    "They must be of one size: fetch both again."
+                    f"The {kind} mask of {self.files[name][0]} is {values.shape[0]}×{values.shape[1]} and the image is "
+                    f"{size[0]}×{size[1]} (height×width). They must be of one size: fetch both again."
                 )
         return size, regions(ids, classes)
 

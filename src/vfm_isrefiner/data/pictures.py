@@ -44,7 +44,8 @@ class Picture:
 
 
 def read_picture(path: Path, bands: Sequence[int] | None = None, stretch: Stretch = "auto") -> Picture:
-    """The picture of `path`: geodata formats and more than 8 bit through rasterio (`bands`, `stretch`: see `read_raster`), others through PIL.
+    """The picture of `path`: geodata formats and more than 8 bit through rasterio (`bands`, `stretch`: see `read_raster`), else
+    PIL.
 
     Transparency of a PNG is dropped, and the orientation tag of a JPEG is not obeyed: masks are drawn on the stored pixels.
 
@@ -70,7 +71,8 @@ def read_picture(path: Path, bands: Sequence[int] | None = None, stretch: Stretc
 def read_ids(path: Path) -> Tensor:
     """The values of a mask file, (H, W): uint8 where the file has 8 bit, else int32.
 
-    One band gives its values (a palette's indices, 0/1 for 1 bit); three 8-bit bands give 24-bit ids, R + 256 G + 65536 B, in full precision.
+    One band gives its values (a palette's indices, 0/1 for 1 bit); three 8-bit bands give 24-bit ids, R + 256 G + 65536 B, in
+    full precision.
 
     Raises:
         DataError: the file is missing or unreadable, or its values are no ids.
@@ -82,11 +84,16 @@ def read_ids(path: Path) -> Tensor:
     if values.ndim == 3 and values.shape[-1] <= 2:
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "uib":
-        raise DataError(f"The mask {path} has {values.dtype} values of shape {values.shape}; one integer band or 8-bit RGB was expected.")
+        raise DataError(
+            f"The mask {path} has {values.dtype} values of shape {values.shape}; one integer band or 8-bit RGB was expected. "
+            "Write it again as one band of ids."
+        )
     if values.dtype in (np.uint8, np.bool_):
         return torch.from_numpy(np.ascontiguousarray(values.astype(np.uint8)))
     if values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**31:
-        raise DataError(f"The mask {path} has values from {values.min()} to {values.max()}; ids are 0 to 2³¹-1. Write it again as 16 bit.")
+        raise DataError(
+            f"The mask {path} has values from {values.min()} to {values.max()}; ids are 0 to 2³¹-1. Write it again as 16 bit."
+        )
     return torch.from_numpy(values.astype(np.int32))
 
 

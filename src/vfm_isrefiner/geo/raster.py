@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 Stretch = Literal["auto", "none", "minmax", "percentile"]
 
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 METRES_PER_DEGREE = 111_320.0  # along a meridian; 0.3 % off at most on the ellipsoid
 EARTH_RADIUS = 6_378_137.0  # of the sphere of web mercator, metres
 SAMPLED_PIXELS = 1_000_000  # percentiles of a larger band are taken from an even grid of about so many
@@ -52,10 +53,10 @@ def read_raster(
 
     Args:
         path: GeoTIFF or anything else that GDAL reads.
-        bands: 1-based bands for red, green and blue. None: those that the file marks as red, green and blue, else its first three;
-            a file of one band gives it three times.
-        stretch: how values become 0-255, band by band over the pixels with data. "none": as they are (8-bit files only); "minmax"; "percentile": linear between
-            `percentiles`, clipped; "auto": "none" for 8-bit files, else "percentile".
+        bands: 1-based bands for red, green and blue. None: those that the file marks as such, else its first three; a file of
+            one band gives it three times.
+        stretch: how values become 0-255, band by band over the pixels with data. "none": as they are (8-bit files only);
+            "minmax"; "percentile": linear between `percentiles`, clipped; "auto": "none" for 8-bit files, else "percentile".
         percentiles: lower and upper, in percent.
 
     Raises:
@@ -70,11 +71,15 @@ def read_raster(
         nodata = dataset.dataset_mask() == 0
         gsd = _ground_sampling_distance(dataset)
     if values.dtype.kind not in "uif":
-        raise RasterError(f"{path} holds {values.dtype} values; integers or floats were expected. Convert it with gdal_translate -ot.")
+        raise RasterError(
+            f"{path} holds {values.dtype} values; integers or floats were expected. Convert it with gdal_translate -ot Float32."
+        )
     if values.dtype.kind == "f":
         nodata = nodata | ~np.isfinite(values).all(0)
     if stretch == "none" and values.dtype != np.uint8:
-        raise RasterError(f"{path} is {values.dtype}, and stretch 'none' takes 8-bit files only. Choose stretch 'percentile' or 'minmax'.")
+        raise RasterError(
+            f"{path} is {values.dtype}, and stretch 'none' takes 8-bit files only. Choose stretch 'percentile' or 'minmax'."
+        )
     if stretch == "none" or (stretch == "auto" and values.dtype == np.uint8):
         image = np.where(nodata, np.uint8(0), values)
     else:
@@ -111,7 +116,9 @@ def _rgb_bands(dataset: rasterio.DatasetReader, bands: Sequence[int] | None, pat
     colours = [band for band, meaning in enumerate(dataset.colorinterp, 1) if meaning != ColorInterp.alpha]
     if bands is not None:
         if len(bands) != 3 or not all(1 <= band <= dataset.count for band in bands):
-            raise RasterError(f"{path} has {dataset.count} bands, counted from 1; bands={list(bands)} was asked. Name three that exist.")
+            raise RasterError(
+                f"{path} has {dataset.count} bands, counted from 1; bands={list(bands)} was asked. Name three that exist."
+            )
         return list(bands)
     marked = [dataset.colorinterp.index(meaning) + 1 if meaning in dataset.colorinterp else 0 for meaning in RGB]
     if all(marked):
@@ -120,10 +127,10 @@ def _rgb_bands(dataset: rasterio.DatasetReader, bands: Sequence[int] | None, pat
         return colours[:3]
     if len(colours) == 1:
         return colours * 3
-    raise RasterError(f"{path} has {len(colours)} bands besides alpha; one or at least three were expected. Name three with bands=[1, 1, 2].")
-
-
-RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    raise RasterError(
+        f"{path} has {len(colours)} bands besides alpha; one or at least three were expected. "
+        "Name three, such as bands=[1, 1, 2]."
+    )
 
 
 def _stretched(band: NDArray, nodata: NDArray[np.bool_], percentiles: tuple[float, float]) -> NDArray[np.uint8]:
@@ -143,7 +150,7 @@ def _ground_sampling_distance(dataset: rasterio.DatasetReader) -> float:
     side = math.sqrt(abs(transform.determinant))
     if dataset.crs is None or transform.is_identity:
         return math.nan
-    _, y = transform * (dataset.width / 2, dataset.height / 2)
+    y = transform.d * dataset.width / 2 + transform.e * dataset.height / 2 + transform.f
     if dataset.crs.is_geographic:
         return side * METRES_PER_DEGREE * math.sqrt(max(math.cos(math.radians(y)), 0.0))
     if not dataset.crs.is_projected:

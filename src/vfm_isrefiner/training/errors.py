@@ -13,7 +13,7 @@ class SaveError(OSError):
     """A file could not be written; nothing half-written is left."""
 
 
-class StoppedBySignal(Exception):  # noqa: N818 - a stop is no error
+class StoppedBySignal(Exception):
     """A signal asked the run to stop; its checkpoint is saved.
 
     Attributes:

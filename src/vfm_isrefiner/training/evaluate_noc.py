@@ -8,6 +8,7 @@ from typing import Any, final
 
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import Evaluation, EvaluationProtocol, evaluate, merge, protocol
@@ -63,6 +64,7 @@ class EvaluateNoC(Callback):
         assert isinstance(module, InteractiveSegmentation), "EvaluateNoC goes with InteractiveSegmentation"
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
         sets = datamodule.evaluation_sets(self.split)
+        share_statistics(module.network, trainer.world_size)
         with in_eval_mode(module.network), trainer.precision_plugin.forward_context():
             return evaluate_on_ranks(
                 module.round,
@@ -83,7 +85,10 @@ def named(wanted: str | EvaluationProtocol, input_size: int | None = None) -> Ev
         ValueError: an unknown name.
     """
     rule = protocol(wanted) if isinstance(wanted, str) else wanted
-    return rule if input_size is None else rule.resized(input_size)
+    if input_size is None:
+        return rule
+    square = rule.zoom is not None and isinstance(rule.zoom.target, tuple)
+    return rule.resized((input_size, input_size) if square else input_size)
 
 
 def evaluate_on_ranks(
@@ -111,6 +116,13 @@ def evaluate_on_ranks(
         return whole[0]
     results = tuple(result for evaluation in whole for result in evaluation.results)
     return Evaluation(results, protocol, whole[0].model, " ".join(part.data for part in whole), whole[0].target_iou)
+
+
+def share_statistics(network: nn.Module, world: int) -> None:
+    """Rank 0's buffers for all: in training each rank's batch norms have seen other images since the last step began."""
+    if world > 1:
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
 
 
 def gathered(part: Evaluation, world: int) -> list[Evaluation]:

@@ -68,9 +68,7 @@ class SimulateClicks(Callback):
 
         interaction = Interaction.begin(batch.image, batch.size)
         if rounds > 1:
-            interaction = segmenter.start(batch.image, batch.size)
-            for interaction in rollout(segmenter, interaction, click, rounds - 1):  # noqa: B007 - the last one counts
-                pass
+            *_, interaction = rollout(segmenter, segmenter.start(batch.image, batch.size), click, rounds - 1)
         return replace(interaction, clicks=interaction.clicks.append(*click(interaction)), features=None, flipped=None)
 
 

@@ -1,0 +1,182 @@
+"""`RemoteSensingInstances`: sets for training, mixed and augmented on the device, and sets for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from vfm_isrefiner.data.augment import Augmentation
+from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.data.sampling import EpochSampler, TrainingSamples
+from vfm_isrefiner.data.selection import Source, opened
+from vfm_isrefiner.instance import InstanceBatch
+
+SPLITS = ("train", "val", "test")
+
+
+class ResumableLoader(DataLoader):
+    """A loader whose position the data module keeps. With these two methods Lightning takes it for resumable."""
+
+    def state_dict(self) -> dict[str, int]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """The sampler starts at the data module's position already."""
+
+
+@final
+class RemoteSensingInstances(LightningDataModule):
+    """Training batches are `InstanceBatch`es of `augmentation.crop_size`; evaluation takes whole sets from `evaluation_sets`.
+
+    A run that is resumed from a checkpoint, also of the middle of an epoch, goes on with exactly the sample that came next.
+
+    Args:
+        train, val, test: sets by name. A callable without arguments (Hydra's `_partial_: true`) is opened when it is first
+            needed.
+        augmentation: from source windows to crops, on the device.
+        train_weights: how often each training set is drawn; None takes all alike.
+        batch_size: of each process.
+        samples_per_epoch: of all processes together; what does not fill a batch on every process is left out.
+        min_area: smaller objects (pixels) are not trained on; as released, 256.
+        eval_min_area: smaller objects (pixels) are left out of `val` and `test`.
+        merge_probability: of two objects of one image being joined in training; as released, 0.15.
+        num_workers: processes that read for each training process; 0 reads in the training process.
+        seed: of everything drawn.
+        pin_memory: None pins where CUDA is there.
+
+    Raises:
+        DataError: a number is out of range; see the sets for what else.
+    """
+
+    def __init__(
+        self,
+        augmentation: Augmentation,
+        train: Mapping[str, Source] | None = None,
+        val: Mapping[str, Source] | None = None,
+        test: Mapping[str, Source] | None = None,
+        train_weights: Mapping[str, float] | None = None,
+        batch_size: int = 16,
+        samples_per_epoch: int = 30_000,
+        min_area: int = 256,
+        eval_min_area: int = 0,
+        merge_probability: float = 0.15,
+        num_workers: int = 0,
+        seed: int = 0,
+        pin_memory: bool | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("samples_per_epoch", samples_per_epoch, 1),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise DataError(f"data.{name} must be {least} or more, got {value}.")
+        self.augmentation, self.train_weights = augmentation, train_weights
+        self.batch_size, self.samples_per_epoch = batch_size, samples_per_epoch
+        self.min_area, self.eval_min_area, self.merge_probability = min_area, eval_min_area, merge_probability
+        self.num_workers, self.seed = num_workers, seed
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self._sources = {split: dict(given or {}) for split, given in zip(SPLITS, (train, val, test), strict=True)}
+        self._opened: dict[str, dict[str, InstanceSet]] = {}
+        self._resume: dict[str, int] | None = None
+
+    def evaluation_sets(self, split: str) -> dict[str, InstanceSet]:
+        """The sets of "train", "val" or "test" by name; those of val and test without objects below `eval_min_area`.
+
+        Raises:
+            DataError: an unknown split, one without sets, or a set that cannot be opened.
+        """
+        if split not in SPLITS:
+            raise DataError(f"Unknown split {split!r}. Choose one of {', '.join(SPLITS)}.")
+        if not self._sources[split]:
+            raise DataError(f"There is no {split} set. Give one under `data.{split}`.")
+        if split not in self._opened:
+            found = {name: opened(source) for name, source in self._sources[split].items()}
+            if split != "train" and self.eval_min_area > 0:
+                found = {name: each.where(min_area=self.eval_min_area) for name, each in found.items()}
+            self._opened[split] = found
+        return self._opened[split]
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of source windows; they become crops in `on_after_batch_transfer`."""
+        world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        step = self.batch_size * world_size
+        if self.samples_per_epoch < step:
+            raise DataError(
+                f"data.samples_per_epoch={self.samples_per_epoch} fills no batch of {self.batch_size} on each of {world_size} "
+                f"processes. Take {step} or more, or a smaller data.batch_size."
+            )
+        samples = TrainingSamples(
+            self.evaluation_sets("train"),
+            self.samples_per_epoch,
+            self.augmentation.source_size,
+            self.train_weights,
+            self.min_area,
+            self.merge_probability,
+            self.seed,
+        )
+        epoch, start = self._first_position(step)
+        return ResumableLoader(
+            samples,
+            self.batch_size,
+            sampler=EpochSampler(self.samples_per_epoch, world_size, rank, epoch, start),
+            num_workers=self.num_workers,
+            collate_fn=InstanceBatch.collate,
+            pin_memory=self.pin_memory,
+            drop_last=True,
+            persistent_workers=self.num_workers > 0,
+            # The loader draws a number for its workers; from its own generator, so that the global one is left as it is.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment training batches where they are; seed, epoch, step in the epoch and process decide the crops."""
+        if self.trainer is None or not self.trainer.training or not isinstance(batch, InstanceBatch):
+            return batch
+        epoch, step = self._progress("epoch").processed, self._progress("batch").ready
+        mixed = np.random.SeedSequence((self.seed, epoch, step, self.trainer.global_rank)).generate_state(1)
+        return self.augmentation(batch, int(mixed[0]))
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands: the epoch, how many of its samples are trained on, and what these numbers count."""
+        if self.trainer is None:
+            return {} if self._resume is None else dict(self._resume)
+        epochs, batches = self._progress("epoch"), self._progress("batch")
+        step = self.batch_size * self.trainer.world_size
+        # Lightning counts an epoch as ready, then as started; the batches of the last one count until the next one begins.
+        if epochs.ready == epochs.started and epochs.ready > 0 and batches.processed < self.trainer.num_training_batches:
+            epoch, consumed = epochs.ready - 1, batches.processed * step
+        else:
+            epoch, consumed = epochs.started, 0
+        return {"epoch": epoch, "consumed": consumed, "samples_per_epoch": self.samples_per_epoch, "step_samples": step}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from `state_dict` when training next starts."""
+        self._resume = dict(state_dict)
+
+    def _progress(self, what: str) -> Any:
+        """Lightning's counters of epochs, or of batches of this epoch: ready, started, processed, completed."""
+        assert self.trainer is not None
+        loop = self.trainer.fit_loop
+        return loop.epoch_progress.current if what == "epoch" else loop.epoch_loop.batch_progress.current
+
+    def _first_position(self, step: int) -> tuple[int, int]:
+        """Epoch and samples of it that are behind us. A loaded position serves once."""
+        state, self._resume = self._resume, None
+        if state is None:
+            return (0 if self.trainer is None else self.trainer.current_epoch), 0
+        epoch, consumed = state["epoch"], state["consumed"]
+        if consumed and (state["samples_per_epoch"], state["step_samples"]) != (self.samples_per_epoch, step):
+            raise DataError(
+                f"The checkpoint stands in an epoch of {state['samples_per_epoch']} samples, {state['step_samples']} a step; "
+                f"this run has {self.samples_per_epoch} and {step}. Resume with the same data.samples_per_epoch and the same "
+                "data.batch_size × processes, or from a checkpoint of the end of an epoch."
+            )
+        return epoch, consumed

@@ -1,0 +1,175 @@
+"""`TrainingSamples`: objects drawn from several sets, each with a window of its image; a function of the sample's number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, final
+
+import numpy as np
+from torch.utils.data import Dataset, DistributedSampler
+
+from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.instance import Instance
+
+FEWEST_PIXELS = 16  # a window that shows less of its object is moved onto it
+
+
+@final
+class TrainingSamples(Dataset[Instance]):
+    """Sample number n = epoch * `samples_per_epoch` + i is a pure function of (`seed`, epoch, i): workers hold no state, and
+    any sample
+    can be made again.
+
+    A set is drawn by weight, then one of its objects of at least `min_area`, all alike; with `merge_probability` another object
+    of its image joins it. Of an image larger than `source_size` a window is cut at random such that a random pixel of the
+    object lies in the window's middle half (border permitting). The result is at most `source_size` a side;
+    `InstanceBatch.collate` pads it.
+
+    Args:
+        sets: by name.
+        samples_per_epoch: of all processes together.
+        source_size: side of the window in pixels.
+        weights: of the sets, by name; None takes all alike.
+        min_area: smaller objects (in pixels) are not drawn.
+        merge_probability: as published, 0.15.
+        seed: of everything drawn.
+
+    Raises:
+        DataError: no set, a weight without its set or a set without its weight, no positive weight, or a set without a large
+            enough object.
+    """
+
+    def __init__(
+        self,
+        sets: Mapping[str, InstanceSet],
+        samples_per_epoch: int,
+        source_size: int,
+        weights: Mapping[str, float] | None = None,
+        min_area: int = 256,
+        merge_probability: float = 0.15,
+        seed: int = 0,
+    ) -> None:
+        self.sets = list(sets.values())
+        self.samples_per_epoch, self.source_size = samples_per_epoch, source_size
+        self.merge_probability, self.seed = merge_probability, seed
+        self.probability = _probabilities(list(sets), weights)
+        self.drawn = [_large_enough(each, min_area) for each in self.sets]
+        self.neighbours = [_by_image(each, drawn) for each, drawn in zip(self.sets, self.drawn, strict=True)]
+
+    def __len__(self) -> int:
+        return self.samples_per_epoch
+
+    def __getitem__(self, number: int) -> Instance:
+        epoch, index = divmod(number, self.samples_per_epoch)
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
+        which = int(rng.choice(len(self.sets), p=self.probability))
+        chosen = int(rng.choice(self.drawn[which]))
+        instance = self.sets[which][chosen]
+        # Both numbers are drawn always, so that the probability of merging changes no other draw.
+        merges, other = rng.random() < self.merge_probability, rng.random()
+        neighbours = self.neighbours[which][self.sets[which].records[chosen].image]
+        if merges and len(neighbours) > 1:
+            others = neighbours[neighbours != chosen]
+            instance = merged(instance, self.sets[which][int(others[int(other * len(others))])])
+        return window(instance, self.source_size, rng)
+
+
+def merged(first: Instance, second: Instance) -> Instance:
+    """Two objects of one image as one."""
+    mask = first.mask | second.mask
+    return replace(first, mask=mask, ignore=(first.ignore | second.ignore) & ~mask, id=f"{first.id}+{second.id}")
+
+
+def window(instance: Instance, size: int, rng: np.random.Generator) -> Instance:
+    """At most `size` × `size` pixels of the image with part of the object, cut at random."""
+    height, width = instance.image.shape[1:]
+    places = rng.random(3)
+    if height <= size and width <= size:
+        return instance
+    pixels = instance.mask[0].nonzero()
+    anchor = pixels[int(places[0] * len(pixels))].tolist() if len(pixels) else [height // 2, width // 2]
+    corner = [_corner(anchor[axis], (height, width)[axis], size, places[1 + axis]) for axis in (0, 1)]
+    if int(_cut(instance, corner, size).mask.sum()) < FEWEST_PIXELS:
+        corner = [_corner(anchor[axis], (height, width)[axis], size, 0.5) for axis in (0, 1)]
+    return _cut(instance, corner, size)
+
+
+def _corner(anchor: int, side: int, size: int, place: float) -> int:
+    """First row or column of a window that has `anchor` in its middle half, at `place` in [0, 1) of what is possible."""
+    low, high = anchor - (3 * size) // 4, anchor - size // 4
+    return min(max(round(low + place * (high - low)), 0), max(side - size, 0))
+
+
+def _cut(instance: Instance, corner: list[int], size: int) -> Instance:
+    rows, columns = (slice(start, start + size) for start in corner)
+    parts = {name: getattr(instance, name)[:, rows, columns] for name in ("image", "mask", "ignore")}
+    return replace(instance, **parts)
+
+
+def _probabilities(names: list[str], weights: Mapping[str, float] | None) -> np.ndarray:
+    given = dict.fromkeys(names, 1.0) if weights is None else dict(weights)
+    if not names:
+        raise DataError("There is no training set. Give at least one under `train`.")
+    if set(given) != set(names):
+        raise DataError(
+            f"Training weights are given for {sorted(given)} and the sets are {sorted(names)}. Give every set one weight."
+        )
+    values = np.array([given[name] for name in names], float)
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
+        raise DataError(f"Training weights are {given}; numbers of 0 or more were expected, at least one above 0.")
+    return values / values.sum()
+
+
+def _large_enough(of: InstanceSet, min_area: int) -> np.ndarray:
+    found = np.flatnonzero([record.area >= min_area for record in of.records])
+    if not len(found):
+        largest = max(record.area for record in of.records)
+        raise DataError(
+            f"No object of {of.source!r} has {min_area} px² or more (the largest has {largest}). "
+            "Lower min_area or leave the set out."
+        )
+    return found
+
+
+def _by_image(of: InstanceSet, indices: np.ndarray) -> dict[str, np.ndarray]:
+    lists: dict[str, list[int]] = defaultdict(list)
+    for index in indices:
+        lists[of.records[index].image].append(int(index))
+    return {image: np.array(each) for image, each in lists.items()}
+
+
+@final
+class EpochSampler(DistributedSampler[int]):
+    """Numbers epoch * length + i of one process's samples, in order, from a position on.
+
+    Process r of w takes i = r, r + w, …; after n batches on every process the samples seen are exactly the first ones of the
+    epoch, so a position is one number. All processes get equally many; `len` is that of a whole epoch, also where the first one
+    starts in its middle.
+    It is a `DistributedSampler` because trainers put their own in the place of anything else.
+
+    Args:
+        length: samples per epoch of all processes together.
+        world_size, rank: number of processes and which one this is.
+        epoch, start: where to begin: the epoch, and how many of its samples (of all processes) have been seen.
+    """
+
+    def __init__(self, length: int, world_size: int = 1, rank: int = 0, epoch: int = 0, start: int = 0) -> None:
+        numbers: Any = range(length)  # all that the base class asks is a length
+        super().__init__(numbers, num_replicas=world_size, rank=rank, shuffle=False, drop_last=True)
+        self.length, self.epoch, self.start = length, epoch, start
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of `epoch`; the epoch that it is in already goes on where it began."""
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
+
+    def __iter__(self) -> Iterator[int]:
+        whole = self.length - self.length % self.num_replicas
+        first = self.epoch * self.length
+        return iter(range(first + self.start + self.rank, first + whole, self.num_replicas))
+
+    def __len__(self) -> int:
+        return self.length // self.num_replicas

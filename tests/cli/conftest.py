@@ -1,0 +1,27 @@
+"""The commands, run in this process as a user would type them."""
+
+import sys
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from vfm_isrefiner.cli.main import main
+
+
+@pytest.fixture
+def isrefiner(monkeypatch, tmp_path):
+    """`isrefiner("train", "experiment=smoke")` runs the command in an empty folder; gives its exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["isrefiner", *words])
+        try:
+            main()
+        except SystemExit as stop:
+            return stop.code or 0
+        finally:
+            GlobalHydra.instance().clear()
+        return 0
+
+    return run

@@ -1,0 +1,58 @@
+"""`isrefiner evaluate`: any checkpoint in, a table and files out; wrong input told in a line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vfm_isrefiner.cli.evaluate import chosen_device
+from vfm_isrefiner.models.build import build_isrefiner
+from vfm_isrefiner.models.checkpoints import save_network
+
+QUICK = ("data=synthetic", "limit=2", "input_size=64", "panels=1", "model.size=test", "model.image_size=64")
+
+
+def test_untrained_network(isrefiner, capsys):
+    assert isrefiner("evaluate", *QUICK) == 0
+    out = capsys.readouterr().out
+    assert "untrained" in out
+    folder = next(Path("outputs").glob("*/*-evaluate"))
+    assert str(folder) in out
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"instances.parquet", "summary.json", "table.md", "curve.png", "run.json"} <= names
+    assert any(path.suffix == ".png" for path in folder.rglob("panels/*"))
+
+
+def test_file_of_ours(isrefiner, tmp_path):
+    save_network(build_isrefiner("test", image_size=64), tmp_path / "small.safetensors")
+    assert isrefiner("evaluate", *QUICK, f"checkpoint={tmp_path}/small.safetensors", "panels=0") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["checkpoint=none.ckpt"], "There is no checkpoint none.ckpt"),
+        (["checkpoint=none.pth"], "none.pth"),
+        (["protocol=cvpr"], "no evaluation protocol 'cvpr'; choose one of paper"),
+        (["split=holdout"], "holdout"),
+        (["data=nope"], "Could not find 'data/nope'"),
+        (["limit=0"], "limit=0"),
+    ],
+)
+def test_wrong_input_ends_with_a_line_and_status_1(isrefiner, capsys, words, told):
+    assert isrefiner("evaluate", *QUICK, *words) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+def test_help_shows_examples(isrefiner, capsys):
+    assert isrefiner("evaluate", "--help") == 0
+    assert "isrefiner evaluate checkpoint=" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the message misses")
+def test_missing_gpu_is_told():
+    assert chosen_device("auto").type == "cpu"
+    with pytest.raises(ValueError, match=r"device=cuda: torch sees no GPU here"):
+        chosen_device("cuda")

@@ -1,0 +1,156 @@
+"""Every file in conf/ is composed and its parts are built."""
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class, instantiate
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import nn, optim
+
+from vfm_isrefiner.cli.settings import composed, conf_folder
+from vfm_isrefiner.cli.train import parts
+from vfm_isrefiner.data.datamodule import RemoteSensingInstances
+
+CONF = conf_folder()
+FILES = sorted(path.relative_to(CONF).as_posix().removesuffix(".yaml") for path in CONF.rglob("*.yaml"))
+PRIMARY = ("train", "evaluate")
+SMALL = ["model.size=test", "model.image_size=64"]
+
+
+def settings(tmp_path, *overrides, name="train"):
+    return composed(name, [f"paths.run={tmp_path}", f"paths.shared={tmp_path}", *overrides])
+
+
+def choices(group):
+    return [file.partition("/")[2] for file in FILES if file.startswith(f"{group}/")]
+
+
+def test_every_group_has_its_test():
+    groups = {file.partition("/")[0] for file in FILES if "/" in file}
+    assert groups == {
+        "callbacks",
+        "data",
+        "experiment",
+        "launch",
+        "logger",
+        "model",
+        "modulation",
+        "optimizer",
+        "paths",
+        "scheduler",
+        "trainer",
+    }
+    assert {file for file in FILES if "/" not in file} == set(PRIMARY)
+
+
+@pytest.mark.parametrize("name", PRIMARY)
+def test_applications(tmp_path, name):
+    cfg = settings(tmp_path, name=name)
+    assert cfg.paths.run == str(tmp_path)
+    assert cfg.protocol == "paper"
+
+
+@pytest.mark.parametrize("choice", choices("model"))
+def test_models(tmp_path, choice):
+    cfg = settings(tmp_path, f"model={choice}", *SMALL)
+    network = instantiate(cfg.model)
+    assert isinstance(network, nn.Module)
+    assert network.config["kind"] == choice
+
+
+@pytest.mark.parametrize("choice", choices("modulation"))
+def test_modulations(tmp_path, choice):
+    modulation = instantiate(settings(tmp_path, f"modulation={choice}").modulation)
+    assert modulation.func.__name__ == f"modulate_{choice}"
+
+
+@pytest.mark.parametrize("choice", choices("optimizer"))
+def test_optimizers(tmp_path, choice):
+    optimizer = instantiate(settings(tmp_path, f"optimizer={choice}").optimizer)([nn.Parameter()])
+    assert isinstance(optimizer, optim.Optimizer)
+
+
+@pytest.mark.parametrize("choice", choices("scheduler"))
+def test_schedulers(tmp_path, choice):
+    optimizer = optim.SGD([nn.Parameter()], lr=1.0)
+    scheduler = instantiate(settings(tmp_path, f"scheduler={choice}").scheduler)(optimizer)
+    assert isinstance(scheduler, optim.lr_scheduler.LRScheduler)
+
+
+@pytest.mark.parametrize("choice", choices("data"))
+def test_data(tmp_path, choice):
+    # folders are opened when they are needed, so a missing one is no error yet
+    assert isinstance(instantiate(settings(tmp_path, f"data={choice}").data), RemoteSensingInstances)
+
+
+@pytest.mark.parametrize("choice", choices("callbacks"))
+def test_callbacks(tmp_path, choice):
+    cfg = settings(tmp_path, f"callbacks={choice}")
+    built = {name: instantiate(part) for name, part in cfg.callbacks.items() if part is not None}
+    assert {"simulate_clicks", "stop_on_signal", "last"} <= set(built)
+    assert all(isinstance(part, Callback) for part in built.values())
+
+
+@pytest.mark.parametrize("choice", choices("logger"))
+def test_loggers(tmp_path, choice):
+    built = instantiate(settings(tmp_path, f"logger={choice}").logger)
+    assert choice in built
+    assert all(isinstance(part, Logger) for part in built.values())
+
+
+@pytest.mark.parametrize("choice", choices("trainer"))
+def test_trainers(tmp_path, choice):
+    cfg = settings(tmp_path, f"trainer={choice}")
+    assert cfg.trainer.accelerator == ("cpu" if "cpu" in choice else "gpu")
+    cfg.trainer.accelerator = "cpu"  # the machine of the tests may have no GPU
+    cfg.trainer.devices = max(cfg.trainer.devices, 1)
+    trainer = instantiate(cfg.trainer, logger=False)
+    assert isinstance(trainer, Trainer)
+    assert trainer.world_size == cfg.trainer.devices
+
+
+@pytest.mark.parametrize("choice", choices("experiment"))
+def test_experiments(tmp_path, choice):
+    cpu = ["trainer=cpu", "model.backbone_checkpoint=null", "trainer.precision=32-true"]
+    cfg = settings(tmp_path, f"experiment={choice}", *cpu, *SMALL)
+    module, datamodule, trainer = parts(cfg)
+    assert module.configure_optimizers()
+    assert isinstance(datamodule, RemoteSensingInstances)
+    assert trainer.max_epochs == cfg.trainer.max_epochs
+
+
+def test_paper_and_released_say_the_published_numbers(tmp_path):
+    paper = settings(tmp_path, "experiment=paper", "model.backbone_checkpoint=MFP.pth")
+    released = settings(tmp_path, "experiment=released", "model.backbone_checkpoint=MFP.pth")
+    assert [cfg.optimizer.lr for cfg in (paper, released)] == [5e-5, 5e-6]
+    assert [list(cfg.scheduler.milestones) for cfg in (paper, released)] == [[10, 50], [50, 55]]
+    assert [cfg.first_click_passes for cfg in (paper, released)] == [1, 2]
+    assert [cfg.model.released for cfg in (paper, released)] == [False, True]
+    assert [cfg.data.batch_size * max(1, cfg.trainer.devices) for cfg in (paper, released)] == [16, 8]
+    for cfg in (paper, released):
+        assert (cfg.trainer.max_epochs, cfg.data.samples_per_epoch, cfg.data.augmentation.crop_size) == (60, 30_000, 448)
+        assert list(cfg.optimizer.betas) == [0.9, 0.999]
+
+
+@pytest.mark.parametrize("choice", choices("paths"))
+def test_paths_can_be_moved(tmp_path, choice, monkeypatch):
+    monkeypatch.setenv("VFM_SHARED", "/somewhere/else")
+    cfg = composed("train", [f"paths={choice}", f"paths.run={tmp_path}"])
+    assert cfg.paths.shared == "/somewhere/else"
+
+
+@pytest.mark.parametrize("choice", choices("launch"))
+def test_launch_keeps_the_working_folder_and_dates_the_outputs(choice):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=[f"launch={choice}"], return_hydra_config=True)
+    assert cfg.hydra.job.chdir is False
+    assert get_class(cfg.hydra.callbacks.collect._target_).__name__ == "CollectRuns"
+    raw = yaml.safe_load((CONF / "launch" / f"{choice}.yaml").read_text())
+    assert raw["run"]["dir"].startswith("${paths.outputs}/${now:")
+
+
+def test_experiments_say_only_what_differs():
+    for choice in choices("experiment"):
+        lines = (CONF / "experiment" / f"{choice}.yaml").read_text().splitlines()
+        assert len(lines) <= 50, f"experiment/{choice}.yaml has {len(lines)} lines"
