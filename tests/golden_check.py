@@ -40,7 +40,7 @@ def read_cases(path: Path, *names: str) -> dict[str, Case]:
         ValueError: there is no case, or one lacks a name of `names`.
     """
     cases: dict[str, Case] = {}
-    with np.load(path) as vectors:
+    with path.open("rb") as file, np.load(file) as vectors:  # np.load itself leaves a broken file open
         for key in vectors.files:
             case, _, name = key.rpartition(".")
             cases.setdefault(case, {})[name] = vectors[key]

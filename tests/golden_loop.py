@@ -52,8 +52,8 @@ def _bump(clicks: Clicks, label: int, sigma: float, image: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     dy = torch.arange(height)[:, None] - clicks.yx[..., 0, None, None]
     dx = torch.arange(width)[None, :] - clicks.yx[..., 1, None, None]
-    d2 = torch.where((clicks.label == label)[..., None, None], dy**2 + dx**2, torch.inf)
-    return torch.exp(-d2 / (2 * sigma**2)).amax(1, keepdim=True)
+    nearest = torch.where((clicks.label == label)[..., None, None], dy**2 + dx**2, torch.inf).amin(1, keepdim=True)
+    return torch.exp(-nearest / (2 * sigma**2))
 
 
 @dataclass(frozen=True)

@@ -49,3 +49,10 @@ def test_far_and_undefined_positions_draw_nothing():
 def test_bad_arguments_are_refused(size, radius):
     with pytest.raises(ValueError, match="click_maps needs a size"):
         click_maps(Clicks.empty(1), size, radius)
+
+
+@pytest.mark.parametrize(("yx", "drawn"), [((-1.0, 3.0), True), ((3.0, -0.5), True), ((-1.0, -0.5), False), ((9.0, 9.0), True)])
+def test_a_disk_reaches_in_from_outside_but_not_from_above_and_left(yx, drawn):
+    maps = click_maps(Clicks(torch.tensor([[yx]]), torch.zeros(1, 1, dtype=torch.int8)), (8, 8))
+    assert maps[0, 1].any() == drawn
+    assert not maps[0, 0].any()

@@ -33,7 +33,7 @@ def click_maps(clicks: Clicks, size: tuple[int, int], radius: float = 5.0) -> Te
     device = clicks.yx.device
     # Only the square around each click can be hit, so the work does not grow with the image.
     reach = math.ceil(radius)
-    offset = torch.arange(-reach, reach + 2, device=device)
+    offset = torch.arange(-reach, reach + 1, device=device)
     corner = clicks.yx.nan_to_num(nan=-1e6).floor().clamp(-1e6, 1e6).long()
     rows, cols = (corner[..., axis, None] + offset for axis in (0, 1))  # (B, N, S)
     dy2, dx2 = ((axis - clicks.yx[..., i, None]).square() for i, axis in enumerate((rows, cols)))

@@ -181,7 +181,7 @@ def _patch(u: Tensor, reach: int, size: tuple[int, int]) -> tuple[Tensor, Tensor
 
     Returns row-major numbers (B, P) int64 and positions (B, P, 2) float64.
     """
-    first, lengths = [], [min(2 * reach + 2, length) for length in size]
+    first, lengths = [], [min(2 * reach + 1, length) for length in size]
     for axis in (0, 1):
         first.append((u[:, axis].floor().long() - reach).clamp(min=0, max=size[axis] - lengths[axis]))
     rows, cols = (

@@ -9,7 +9,16 @@ from vfm_isrefiner.cli.evaluate import chosen_device
 from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import save_network
 
-QUICK = ("data=synthetic", "limit=2", "input_size=64", "panels=1", "model.size=test", "model.image_size=64")
+QUICK = (
+    "data=synthetic",
+    "data.augmentation.crop_size=64",
+    "data.val.synthetic.count=2",
+    "limit=2",
+    "input_size=64",
+    "panels=1",
+    "model.size=test",
+    "model.image_size=64",
+)
 
 
 def test_untrained_network(isrefiner, capsys):

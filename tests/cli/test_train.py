@@ -16,7 +16,13 @@ from vfm_isrefiner.cli.train import checkpoint_to_resume
 from vfm_isrefiner.models.checkpoints import load_network
 from vfm_isrefiner.training.errors import TrainingError
 
-QUICK = ("experiment=smoke", "data.samples_per_epoch=4", "callbacks.evaluate_noc.max_instances=1", "test_limit=1", "panels=1")
+QUICK = (
+    "experiment=smoke",
+    "data.samples_per_epoch=4",
+    "callbacks.evaluate_noc.max_instances=1",
+    "test_limit=1",
+    "test_panels=1",
+)
 
 
 def run_folder(kind):
@@ -29,8 +35,15 @@ def test_a_run_leaves_everything_in_its_folder(isrefiner, capsys):
     assert str(folder) in capsys.readouterr().out
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert present >= {
-        "network.safetensors", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "log/metrics.csv", "run.json",
-        "test/table.md", "test/summary.json", "test/instances.parquet", ".hydra/config.yaml",
+        "network.safetensors",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "log/version_0/metrics.csv",
+        "run.json",
+        "test/table.md",
+        "test/summary.json",
+        "test/instances.parquet",
+        ".hydra/config.yaml",
     }
     scores = json.loads((folder / "run.json").read_text())["scores"]
     assert {"train/loss", "val/noc80"} <= set(scores)
@@ -67,7 +80,7 @@ def test_last_resumes_the_newest_run(isrefiner, capsys):
         ([*QUICK, "ckpt_path=none.ckpt"], "there is no such file"),
         ([*QUICK, "ckpt_path=last"], "there is no checkpoints/last.ckpt"),
         ([*QUICK, "model.size=huge"], "'huge' is unknown"),
-        (["experiment=paper", "trainer=cpu"], "model.backbone_checkpoint"),
+        (["experiment=paper", "trainer=cpu"], "MFP_vit_base_cocolvis.pth"),
     ],
 )
 def test_wrong_input_ends_with_a_line_and_status_1(isrefiner, capsys, words, told):

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import hydra
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 from torch import nn
 
-from vfm_isrefiner.cli.settings import quiet
+from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.cli.sweep import flat_scores, write_row
 from vfm_isrefiner.data.instance_set import InstanceSet
-from vfm_isrefiner.evaluation import evaluate, protocol
+from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
 from vfm_isrefiner.models.checkpoints import load_any
-from vfm_isrefiner.report import tables
+from vfm_isrefiner.report import figures, tables
 from vfm_isrefiner.rollout import Round
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.panels import draw_panels
@@ -112,7 +114,7 @@ def evaluate_sets(
         )
         result.save(place)
         summaries[name] = result.summary()
-        draw_panels(round, chosen, rule, place / "panels", panels)
+        draw_panels(round, chosen, rule, place / "panels", panels, figures.draw_clicks)
     table = tables.markdown_table(summaries)
     (folder / "table.md").write_text(table + "\n")
     figures.miou_curves(summaries, folder / "curve.png")

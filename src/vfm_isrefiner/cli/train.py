@@ -49,7 +49,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
             write_row(folder, cfg.name, row)
     finally:
         finish_loggers()
-    print(f"left in {folder}: network.safetensors, checkpoints/, log/metrics.csv" + (", test/" if cfg.test else ""))
+    print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
     return row
 
 
@@ -58,7 +58,13 @@ def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, fold
     rule = named(cfg.protocol, cfg.input_size)
     with in_eval_mode(module.network):
         return evaluate_sets(
-            module.round, datamodule.evaluation_sets("test"), rule, folder, limit=cfg.test_limit, title=cfg.name or "trained"
+            module.round,
+            datamodule.evaluation_sets("test"),
+            rule,
+            folder,
+            limit=cfg.test_limit,
+            title=cfg.name or "trained",
+            panels=cfg.test_panels,
         )
 
 
@@ -75,10 +81,15 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
         first_click_passes=cfg.first_click_passes,
         network_seed=cfg.seed,
     )
-    callbacks: list[Callback] = [instantiate(part) for part in cfg.callbacks.values() if part is not None]
-    loggers: list[Logger] = [instantiate(part) for part in (cfg.logger or {}).values() if part is not None]
+    callbacks: list[Callback] = built(cfg.callbacks)
+    loggers: list[Logger] = built(cfg.logger)
     trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     return module, datamodule, trainer
+
+
+def built(group: DictConfig | None) -> list[Any]:
+    """The parts of a group. One that is switched off (null) stays off, also where an experiment sets something in it."""
+    return [instantiate(part) for part in (group or {}).values() if part is not None and "_target_" in part]
 
 
 def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
-from vfm_isrefiner.data.pictures import Picture, read_picture
+from vfm_isrefiner.data.pictures import Picture, read_gsd, read_picture
 from vfm_isrefiner.geo.raster import Stretch
 
 
@@ -84,9 +86,10 @@ class CocoInstances(InstanceSet):
             taken.add(name)
             if annotations and not (self.folder / name).is_file():
                 raise DataError(f"{self.file} lists {name!r}, and there is no {self.folder / name}. Check the image folder.")
+            metres = read_gsd(self.folder / name) if annotations and math.isnan(gsd) else gsd
             for annotation in annotations:
                 if wanted is None or names.get(annotation["category_id"], "") in wanted:
-                    records += self._record(annotation, name, size, names, split, gsd)
+                    records += self._record(annotation, name, size, names, split, metres)
         if by_image:
             lost = next(iter(by_image.values()))[0]
             raise DataError(
@@ -152,6 +155,11 @@ def _check_shape(annotation: dict[str, Any], size: tuple[int, int], file: Path) 
                 f"{where} has a mask of {shape['size']} (height, width) for an image of {list(size)}. "
                 "Export it again from this image."
             )
+        if isinstance(shape["counts"], list) and sum(shape["counts"]) != size[0] * size[1]:
+            total, pixels = sum(shape["counts"]), size[0] * size[1]
+            raise DataError(
+                f"{where} has run lengths of {total} pixels for an image of {pixels}. Export it again from this image."
+            )
     elif not any(len(polygon) >= 6 for polygon in shape) or any(len(polygon) % 2 for polygon in shape):
         raise DataError(f"{where} has no polygon of three points or more, written x, y, x, y, … Correct or remove it.")
 
@@ -173,7 +181,9 @@ def _drawn(annotations: list[dict[str, Any]], size: tuple[int, int], file: Path)
     for annotation in annotations:
         run_lengths = _run_lengths(annotation, size, file)
         try:
-            pixels = rle_codec.decode(run_lengths)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' arrays and numpy 2
+                pixels = rle_codec.decode(run_lengths)
         except Exception as error:  # as above: also for run lengths that do not fill the image
             message = f"{file}: annotation {annotation['id']} cannot be drawn ({error}). Correct or remove it."
             raise DataError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, final, get_args
@@ -13,7 +14,7 @@ from vfm_isrefiner.data.components import Region, connected_components, regions
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
 from vfm_isrefiner.data.parallel import in_threads
-from vfm_isrefiner.data.pictures import SUFFIXES, Picture, read_ids, read_picture, read_size
+from vfm_isrefiner.data.pictures import SUFFIXES, Picture, read_gsd, read_ids, read_picture, read_size
 from vfm_isrefiner.geo.raster import Stretch
 
 Kind = Literal["ids", "binary", "components"]
@@ -59,8 +60,9 @@ class FolderInstances(InstanceSet):
         self.images, self.masks = _pairs(Path(images), Path(masks), mask_suffix)
         records: list[InstanceRecord] = []
         for name, (size, found) in zip(self.images, in_threads(self._scan, self.images), strict=True):
+            metres = read_gsd(self.images[name]) if math.isnan(gsd) else gsd
             records += [
-                InstanceRecord(name, it.id, f"{name}/{it.id}", category, it.area, it.bbox, size, split, gsd) for it in found
+                InstanceRecord(name, it.id, f"{name}/{it.id}", category, it.area, it.bbox, size, split, metres) for it in found
             ]
         super().__init__(source, records)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.geo.raster import RasterError, Stretch, read_raster, read_values
+from vfm_isrefiner.geo.raster import read_gsd as read_raster_gsd
 from vfm_isrefiner.geo.raster import read_size as read_raster_size
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
@@ -108,6 +110,16 @@ def read_size(path: Path) -> tuple[int, int]:
         raise DataError(str(error)) from error
     except PICTURE_FAULTS as error:
         raise unreadable(path, error) from error
+
+
+def read_gsd(path: Path) -> float:
+    """Metres per pixel of a file of geodata, from its header; NaN of any other. Raises `DataError`."""
+    if path.suffix.lower() not in RASTER_SUFFIXES:
+        return math.nan
+    try:
+        return read_raster_gsd(path)
+    except RasterError as error:
+        raise DataError(str(error)) from error
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

@@ -99,6 +99,12 @@ def read_size(path: str | Path) -> tuple[int, int]:
         return dataset.height, dataset.width
 
 
+def read_gsd(path: str | Path) -> float:
+    """Ground sampling distance of `path` as in `Raster.gsd`, from its header. Raises `RasterError`."""
+    with _opened(path) as dataset:
+        return _ground_sampling_distance(dataset)
+
+
 @contextmanager
 def _opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     if not Path(path).is_file():

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from vfm_isrefiner.data.synthetic.buildings import building, tank
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, Space, divided
+from vfm_isrefiner.data.synthetic.light import DRY, GRASS, SOIL, TREE, Light, shade
 from vfm_isrefiner.data.synthetic.plan import Colour, Ground, Mark, Plan, Thing
 from vfm_isrefiner.data.synthetic.shapes import Ring, bent, blob, ellipse, one, placed
 from vfm_isrefiner.data.synthetic.site import Site
-from vfm_isrefiner.data.synthetic.things import DRY, GRASS, SOIL, TREE, Light, building, patch, shade, tank
+from vfm_isrefiner.data.synthetic.things import patch
 
 SAND = ((0.72, 0.64, 0.50), (0.62, 0.56, 0.46), (0.66, 0.63, 0.57), (0.52, 0.45, 0.36))
 RIVER = ((0.36, 0.34, 0.26), (0.22, 0.29, 0.27), (0.16, 0.22, 0.24), (0.42, 0.37, 0.29))
-CROPS = ((0.30, 0.40, 0.18), (0.42, 0.46, 0.24), (0.62, 0.55, 0.34), (0.44, 0.35, 0.26), (0.52, 0.44, 0.34), (0.24, 0.34, 0.18), (0.66, 0.61, 0.45))
+CROPS = (
+    (0.30, 0.40, 0.18),
+    (0.42, 0.46, 0.24),
+    (0.62, 0.55, 0.34),
+    (0.44, 0.35, 0.26),
+    (0.52, 0.44, 0.34),
+    (0.24, 0.34, 0.18),
+    (0.66, 0.61, 0.45),
+)
 
 
 def river(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan:
-    """Bars of all sizes between the channels, drawn out along the flow. Sizes follow the image: such rivers look alike at every scale."""
+    """Bars of all sizes, drawn out along the flow. Sizes follow the image: such rivers look alike at every scale."""
     site, space, frame = Site(rng, size, Light.drawn(rng, metre)), Space(size), Frame.drawn(rng, size, upright=0.0)
     water, sand = RIVER[rng.integers(len(RIVER))], shade(rng, SAND[rng.integers(len(SAND))])
     half, reach = rng.uniform(0.36, 0.62) * site.short, frame.reach
@@ -34,7 +44,7 @@ def river(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan
         bar = placed(bar, spot, frame.angle + rng.normal(0, 0.22))
         if space.claim(spot + (bar - spot) * 1.12 + rng.uniform(-1, 1)):
             site.things.append(_bar(site, bar, spot, length, sand, np.array(water)))
-    colours = shade(rng, water, 0.05), shade(rng, tuple(0.8 * value for value in water), 0.05)
+    colours = shade(rng, water, 0.05), 0.8 * shade(rng, water, 0.05)
     return Plan(size, Ground(colours, rng.uniform(0.03, 0.08), flow=frame.angle), tuple(site.things), satellite=True)
 
 
@@ -44,7 +54,9 @@ def _bank(site: Site, frame: Frame, half: float, side: int) -> Ring:
     u = np.linspace(-reach, reach, 160)
     order = np.arange(1, 40)
     waves = rng.standard_normal(39) * 0.5 / order**1.3
-    edge = half * (1 + 0.35 * (waves[:, None] * np.cos(order[:, None] * np.pi * u / reach + rng.uniform(0, 6.28, 39)[:, None])).sum(0))
+    edge = half * (
+        1 + 0.35 * (waves[:, None] * np.cos(order[:, None] * np.pi * u / reach + rng.uniform(0, 6.28, 39)[:, None])).sum(0)
+    )
     far = np.array([[reach, 2 * reach], [-reach, 2 * reach]])
     return frame.image(np.concatenate([np.stack([u, edge], 1), far]) * (1, side))
 
@@ -53,11 +65,13 @@ def _bank_paint(site: Site, bank: Ring, sand: Colour) -> Thing:
     """Grass or bare ground behind a strip of sand that is no instance."""
     rng = site.rng
     green = shade(rng, GRASS if rng.random() < 0.6 else DRY, 0.12)
-    for spot in site.scattered(25):
-        radius = rng.uniform(0.01, 0.035) * site.short
+    for spot in site.scattered(40):
+        radius = rng.uniform(0.006, 0.022) * site.short
         if _inside(spot, bank):
             site.trees(spot[None], radius / site.light.metre, 1.6 * radius / site.light.metre)
-    return Thing(-3, (Mark(one(bank), green, contrast=0.08, mottle=0.22, rim=(0.8 * sand, rng.uniform(0.02, 0.08) * site.short)),))
+    return Thing(
+        -3, (Mark(one(bank), green, contrast=0.08, mottle=0.22, rim=(0.8 * sand, rng.uniform(0.02, 0.08) * site.short)),)
+    )
 
 
 def _inside(spot: Ring, ring: Ring) -> bool:
@@ -73,18 +87,31 @@ def _bar(site: Site, bar: Ring, spot: Ring, length: float, sand: Colour, water: 
     """A sandbar: a shoal that stays under water and is no part of it, a wet edge, dry sand, and scrub on the large ones."""
     rng = site.rng
     dry = np.clip(sand * rng.uniform(0.72, 1.12), 0, 1)
-    wet = dry * rng.uniform(0.45, 0.75) + 0.15 * water
-    width = max(1.5, rng.uniform(0.03, 0.12) * length)
+    wet = rng.uniform(0.2, 0.5) * dry + rng.uniform(0.4, 0.6) * water
+    width = max(2.0, rng.uniform(0.04, 0.16) * length)
     marks = []
     if rng.random() < 0.7:
         shoal = spot + (bar - spot) * rng.uniform(1.08, 1.35) + rng.normal(0, 0.03, 2) * length
-        marks.append(Mark(one(shoal), 0.5 * (wet + water), mottle=0.15, feather=max(1.5, 0.06 * length), opacity=rng.uniform(0.3, 0.75)))
+        marks.append(
+            Mark(one(shoal), 0.5 * (wet + water), mottle=0.15, feather=max(1.5, 0.06 * length), opacity=rng.uniform(0.3, 0.75))
+        )
     marks.append(Mark(one(bar), dry, "sandbar", hides=True, mottle=rng.uniform(0.03, 0.1), rim=(wet, width)))
     if length > 30 and rng.random() < 0.5:
         scrub = spot + 0.6 * (bar - spot) + rng.normal(0, 0.02, 2) * length
-        marks.append(Mark(one(scrub), shade(rng, GRASS, 0.12), contrast=0.15, mottle=0.3, feather=0.08 * length, opacity=rng.uniform(0.3, 0.85)))
+        marks.append(
+            Mark(
+                one(scrub),
+                shade(rng, GRASS, 0.12),
+                contrast=0.15,
+                mottle=0.3,
+                feather=0.08 * length,
+                opacity=rng.uniform(0.3, 0.85),
+            )
+        )
     if length > 40 and rng.random() < 0.4:  # a pool left behind, part of the bar
-        pond = placed(blob(rng, 0.07 * length, 0.025 * length, 0.3, 48), spot + rng.normal(0, 0.05, 2) * length, rng.uniform(0, 3.14))
+        pond = placed(
+            blob(rng, 0.07 * length, 0.025 * length, 0.3, 48), spot + rng.normal(0, 0.05, 2) * length, rng.uniform(0, 3.14)
+        )
         marks.append(Mark(one(pond), 0.6 * water + 0.4 * wet, feather=1.0, opacity=0.8))
     return Thing(-2, tuple(marks))
 
@@ -92,13 +119,17 @@ def _bar(site: Site, bar: Ring, spot: Ring, length: float, sand: Colour, water: 
 def farmland(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan:
     """Fields in rows of crops, round ones under pivots, hedges between them and some farms."""
     site, frame = Site(rng, size, Light.drawn(rng, metre)), Frame.drawn(rng, size)
-    largest = min(site.metres(45, 110), rng.uniform(0.36, 0.52) * site.short)
+    largest = min(site.metres(45, 110), rng.uniform(0.45, 0.65) * site.short)
     reach = frame.reach
-    lots, tracks = divided(rng, Lot(-reach, -reach, reach, reach), largest, 1.9 * largest, min(site.metres(2.5, 6), 0.06 * site.short))
-    for track in filter(frame.sees, tracks):
-        site.things.append(patch(one(frame.ring(track)), shade(rng, SOIL if rng.random() < 0.7 else DRY), 0.15, feather=1, height=-2))
+    lots, tracks = divided(
+        rng, frame, Lot(-reach, -reach, reach, reach), largest, 1.9 * largest, min(site.metres(2.5, 6), 0.06 * site.short)
+    )
+    for track in tracks:
+        site.things.append(
+            patch(one(frame.ring(track)), shade(rng, SOIL if rng.random() < 0.7 else DRY), 0.15, feather=1, height=-2)
+        )
     crop = CROPS[rng.integers(len(CROPS))]
-    for lot in filter(frame.sees, lots):
+    for lot in lots:
         if rng.random() < 0.6:  # neighbours often grow the same
             crop = CROPS[rng.integers(len(CROPS))]
         draw = rng.random()
@@ -113,7 +144,7 @@ def farmland(rng: np.random.Generator, size: tuple[int, int], metre: float) -> P
 
 def _field(site: Site, frame: Frame, lot: Lot, crop: tuple[float, float, float], pivot: bool) -> None:
     """One field with its rows, and a hedge along some of its sides."""
-    rng, metre = site.rng, site.light.metre
+    rng = site.rng
     margin = min(site.metres(0.6, 2.5), 0.06 * min(lot.length, lot.width))
     inner = lot.inset(margin)
     angle = frame.angle + (np.pi / 2 if rng.random() < 0.5 else 0) + (0 if rng.random() < 0.8 else rng.uniform(-0.5, 0.5))
@@ -130,7 +161,9 @@ def _field(site: Site, frame: Frame, lot: Lot, crop: tuple[float, float, float],
         part = frame.spot(*(inner.centre + rng.uniform(-0.2, 0.2, 2) * (inner.length, inner.width)))
         spread = 0.2 * min(inner.length, inner.width)
         bare = part + blob(rng, spread, 0.7 * spread, 0.3, 48)
-        marks.append(Mark(one(bare), colour * rng.uniform(0.75, 1.25), mottle=0.1, stripes=rows, feather=0.5 * spread, opacity=0.7))
+        marks.append(
+            Mark(one(bare), colour * rng.uniform(0.75, 1.25), mottle=0.1, stripes=rows, feather=0.5 * spread, opacity=0.7)
+        )
     site.things.append(Thing(-1, tuple(marks)))
     if rng.random() < 0.4:
         _hedge(site, frame, lot)
@@ -153,8 +186,10 @@ def _hedge(site: Site, frame: Frame, lot: Lot) -> None:
 def _farm(site: Site, frame: Frame, lot: Lot) -> None:
     """Buildings, silos and machines in a yard."""
     rng, space = site.rng, Space(site.size)
-    site.things.append(patch(one(frame.ring(lot)), shade(rng, SOIL if rng.random() < 0.5 else TREE, 0.12), 0.2, feather=2, height=-1))
-    for _ in range(int(rng.integers(3, 8))):
+    site.things.append(
+        patch(one(frame.ring(lot)), shade(rng, SOIL if rng.random() < 0.5 else TREE, 0.12), 0.2, feather=2, height=-1)
+    )
+    for _ in range(int(rng.integers(2, 6))):
         length = min(site.metres(8, 24), 0.4 * min(lot.length, lot.width))
         width, at = length * rng.uniform(0.45, 0.8), frame.spot(*rng.uniform((lot.left, lot.top), (lot.right, lot.bottom)))
         turn = frame.angle + np.pi / 2 * rng.integers(2)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from vfm_isrefiner.data.synthetic.buildings import building, tank
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, Space, divided
+from vfm_isrefiner.data.synthetic.light import ASPHALT, CONCRETE, Light, shade, shadow
 from vfm_isrefiner.data.synthetic.plan import Ground, Mark, Plan, Thing
 from vfm_isrefiner.data.synthetic.shapes import Ring, one, placed, rectangle
 from vfm_isrefiner.data.synthetic.site import Site
-from vfm_isrefiner.data.synthetic.things import ASPHALT, CONCRETE, Light, building, patch, shade, shadow, ship, ship_beam, tank
+from vfm_isrefiner.data.synthetic.things import patch, ship, ship_beam
 from vfm_isrefiner.data.synthetic.town import car_park
 
 WATER = ((0.09, 0.17, 0.21), (0.13, 0.25, 0.25), (0.20, 0.27, 0.23), (0.08, 0.12, 0.17))
@@ -27,8 +29,9 @@ def harbour(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Pl
         heading = (course if rng.random() < 0.6 else rng.uniform(0, 2 * np.pi)) + rng.normal(0, 0.15)
         _afloat(site, space, spot, _ship_length(site), heading, wake=rng.random() < 0.5)
     _inland(site, frame)
+    site.park()
     first = WATER[rng.integers(len(WATER))]
-    colours = shade(rng, first, 0.06), shade(rng, tuple(1.25 * value for value in first), 0.06)
+    colours = shade(rng, first, 0.06), 1.25 * shade(rng, first, 0.06)
     return Plan(size, Ground(colours, rng.uniform(0.06, 0.16), flow=rng.uniform(0, np.pi)), tuple(site.things))
 
 
@@ -45,8 +48,10 @@ def _land(site: Site, frame: Frame, space: Space) -> list[Lot]:
         ring = frame.ring(lot)
         space.take(ring)
         edge = frame.ring(lot.inset(0.8 * metre))
-        site.things.append(Thing(-3 if lot in lots else -2.9, (shadow((ring,), 3, site.light), Mark(one(ring), colour * 0.8, mottle=0.06))))
-        site.things.append(patch(one(edge), colour, 0.12, height=-2.5))
+        site.things.append(
+            Thing(-3 if lot in lots else -2.9, (shadow((ring,), 3, site.light), Mark(one(ring), colour * 0.8, mottle=0.06)))
+        )
+        site.things.append(patch(one(edge), colour, 0.05, height=-2.5))
     return piers
 
 
@@ -66,7 +71,7 @@ def _afloat(site: Site, space: Space, at: Ring, length: float, angle: float, wak
 
 
 def _moored(site: Site, frame: Frame, space: Space, edge: float, start: float, end: float, along: bool, side: int = 1) -> None:
-    """Ships side by side with a quay along u (`along`) or with a pier along v, from `start` to `end`, some as a row of boats with their bow to it."""
+    """Ships from `start` to `end` beside a quay along u (`along`) or a pier along v; or boats in a row, their bow to it."""
     rng, metre = site.rng, site.light.metre
     place, end = min(start, end), max(start, end)
     marina = rng.random() < 0.35
@@ -86,8 +91,15 @@ def _inland(site: Site, frame: Frame) -> None:
     """Halls, tanks and car parks behind the quay's edge."""
     rng, metre, reach = site.rng, site.light.metre, frame.reach
     largest = min(site.metres(26, 55), 0.45 * site.short)
-    lots, _ = divided(rng, Lot(-reach, -reach, reach, -min(site.metres(4, 12), 0.12 * site.short)), largest, 1.5 * largest, min(8 * metre, 0.1 * site.short))
-    for lot in filter(frame.sees, lots):
+    lots, _ = divided(
+        rng,
+        frame,
+        Lot(-reach, -reach, reach, -min(site.metres(4, 12), 0.12 * site.short)),
+        largest,
+        1.5 * largest,
+        min(8 * metre, 0.1 * site.short),
+    )
+    for lot in lots:
         draw, small = rng.random(), min(lot.length, lot.width)
         if draw < 0.25 and small > 6 * metre:
             _tanks(site, frame, lot)
@@ -95,7 +107,9 @@ def _inland(site: Site, frame: Frame) -> None:
             car_park(site, frame, lot.inset(metre), shade(rng, ASPHALT))
         elif draw < 0.9:
             share = rng.uniform(0.6, 0.9, 2)
-            site.things.append(building(rng, frame.spot(*lot.centre), lot.length * share[0], lot.width * share[1], frame.angle, site.light))
+            site.things.append(
+                building(rng, frame.spot(*lot.centre), lot.length * share[0], lot.width * share[1], frame.angle, site.light)
+            )
 
 
 def _tanks(site: Site, frame: Frame, lot: Lot) -> None:

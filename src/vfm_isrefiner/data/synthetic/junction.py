@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vfm_isrefiner.data.synthetic.layout import Space
+from vfm_isrefiner.data.synthetic.light import ASPHALT, CONCRETE, DRY, GRASS, LINES, SOIL, Light, shade
 from vfm_isrefiner.data.synthetic.plan import Ground, Mark, Plan, Thing
 from vfm_isrefiner.data.synthetic.shapes import Ring, Shape, curve, ellipse, one, strip
 from vfm_isrefiner.data.synthetic.site import Site
-from vfm_isrefiner.data.synthetic.things import ASPHALT, CONCRETE, DRY, GRASS, LINES, SOIL, Light, patch, shade
+from vfm_isrefiner.data.synthetic.things import patch
 
 
 def junction(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan:
@@ -27,11 +28,11 @@ def junction(rng: np.random.Generator, size: tuple[int, int], metre: float) -> P
         _road(site, roads, traffic, line, min(site.metres(6.5, 16), 0.2 * site.short), index)
     if roundabout:
         _roundabout(site, roads, middle)
-    tries = max(6, int(len(site.scattered(40))))
+    tries = max(6, len(site.scattered(40)))
     site.buildings(roads, tries, angle, 7, 24)
     for spot in site.scattered(12):
         site.vehicle(roads, spot, angle + rng.normal(0, 0.3))
-    site.trees(site.scattered(30))
+    site.trees(site.scattered(20))
     colours = shade(rng, (GRASS, DRY)[rng.integers(2)]), shade(rng, (SOIL, GRASS, CONCRETE)[rng.integers(3)])
     return Plan(size, Ground(colours, rng.uniform(0.05, 0.11)), tuple(site.things))
 

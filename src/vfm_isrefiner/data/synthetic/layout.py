@@ -71,11 +71,16 @@ class Frame:
         return bool((ring.max(0) > 0).all() and (ring.min(0) < self.size[::-1]).all())
 
 
-def divided(rng: np.random.Generator, lot: Lot, largest: float, block: float = np.inf, street: float = 0.0) -> tuple[list[Lot], list[Lot]]:
-    """`lot` cut across until no side is longer than `largest` pixels: the lots, and the streets left free where pieces longer than `block` were cut.
+def divided(
+    rng: np.random.Generator, frame: Frame, lot: Lot, largest: float, block: float = np.inf, street: float = 0.0
+) -> tuple[list[Lot], list[Lot]]:
+    """`lot` cut across until no side is longer than `largest` pixels.
 
-    Lots are at least about a third of `largest` wide.
+    Returns the lots that `frame` sees, and the streets left free where pieces longer than `block` were cut. Lots are at least
+    about a third of `largest` wide.
     """
+    if not frame.sees(lot):
+        return [], []
     side = max(lot.length, lot.width)
     if side <= largest * rng.uniform(0.62, 1.0):
         return [lot], []
@@ -89,9 +94,9 @@ def divided(rng: np.random.Generator, lot: Lot, largest: float, block: float = n
         cut = lot.top + share * (lot.width - gap)
         first, second = Lot(lot.left, lot.top, lot.right, cut), Lot(lot.left, cut + gap, lot.right, lot.bottom)
         between = Lot(lot.left, cut, lot.right, cut + gap)
-    lots, streets = divided(rng, first, largest, block, street)
-    more, further = divided(rng, second, largest, block, street)
-    return lots + more, ([between] if gap else []) + streets + further
+    lots, streets = divided(rng, frame, first, largest, block, street)
+    more, further = divided(rng, frame, second, largest, block, street)
+    return lots + more, ([between] if gap and frame.sees(between) else []) + streets + further
 
 
 class Space:

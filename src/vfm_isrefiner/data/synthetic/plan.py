@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vfm_isrefiner.data.synthetic.shapes import Ring, Shape
+from vfm_isrefiner.data.synthetic.shapes import Shape
 
 Colour = NDArray[np.float64]
 """(3,) red, green, blue from 0 to 1."""
@@ -18,6 +18,7 @@ FULL = 240
 
 IGNORE = -1
 MIN_VISIBLE = 12  # pixels; what shows less of itself is too small to click on
+MIN_SHARE = 0.2  # of the object's pixels in the image; what is hidden more than that is in scraps
 
 SHIFT = 4  # corners are given to OpenCV in 1/16 of a sample
 
@@ -38,6 +39,9 @@ class Mark:
         feather: width in pixels over which the paint fades at its edge; not for instances, whose edge is sharp.
         opacity: 0 to 1.
         rim: (colour, width in pixels): the colour at the edge, which becomes `colour` over that width inwards.
+
+    Raises:
+        ValueError: a mark that decides ids fades at its edge.
     """
 
     shape: Shape
@@ -52,6 +56,12 @@ class Mark:
     opacity: float = 1.0
     rim: tuple[Colour, float] | None = None
 
+    def __post_init__(self) -> None:
+        if self.decides_ids and self.feather:
+            raise ValueError(
+                f"A mark of category {self.category!r} that hides others needs a sharp edge, got feather={self.feather}."
+            )
+
     @property
     def decides_ids(self) -> bool:
         return self.hides or bool(self.category)
@@ -59,7 +69,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Thing:
-    """Marks that belong together, painted in their order; things of larger `height` (metres, roughly) come later, over the others."""
+    """Marks that belong together, in painter's order; things of larger `height` (metres, roughly) come later."""
 
     height: float
     marks: tuple[Mark, ...]
@@ -76,7 +86,13 @@ class Ground:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scene before it is drawn: `size` (height, width), the ground and the things on it; `satellite` scenes get the tone of a stretched 16-bit product."""
+    """A scene before it is drawn.
+
+    Attributes:
+        size: (height, width) in pixels.
+        satellite: the image gets the tone of a stretched 16-bit product.
+        marks: those of all things, in painter's order.
+    """
 
     size: tuple[int, int]
     ground: Ground
@@ -99,34 +115,36 @@ class Cover:
 
 
 def cover(shape: Shape, size: tuple[int, int], margin: float = 0.0) -> Cover | None:
-    """How much of each pixel `shape` covers, in the window around it (with `margin` more pixels); None where it lies off the image.
+    """How much of each pixel `shape` covers, in its window and `margin` pixels more; None where that is off the image.
 
-    A pixel is sampled at 4 × 4 points, at 2 × 2 in windows above 512 × 512.
+    A pixel is sampled at 4 × 4 points, at 2 × 2 in windows above 512 × 512; samples on an outline count as inside.
     """
-    corners = np.concatenate([polygon[0] for polygon in shape])
-    left, top = np.maximum(np.floor(corners.min(0) - margin), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(corners.max(0) + margin) + 1, size[::-1]).astype(int)
-    width, height = int(right - left), int(bottom - top)
+    corners = shape[0][0] if len(shape) == 1 else np.concatenate([polygon[0] for polygon in shape])
+    (low_x, low_y), (high_x, high_y) = corners.min(0).tolist(), corners.max(0).tolist()
+    left, top = max(int(low_x - margin), 0), max(int(low_y - margin), 0)
+    right, bottom = min(int(high_x + margin) + 2, size[1]), min(int(high_y + margin) + 2, size[0])
+    width, height = right - left, bottom - top
     if width <= 0 or height <= 0:
         return None
     samples = 4 if width * height <= 512 * 512 else 2
     canvas = np.zeros((height * samples, width * samples), np.uint8)
+    offset = (np.array([0.5 - left, 0.5 - top]) * samples - 0.5) * (1 << SHIFT)
+    # a pixel's samples lie evenly around its centre; corners are rounded to 1/16 of a sample
+    scale = samples << SHIFT
     for polygon in shape:
-        cv2.fillPoly(canvas, [_in_samples(ring, left, top, samples) for ring in polygon], FULL, shift=SHIFT)
-    return Cover(slice(top, bottom), slice(left, right), cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
-
-
-def _in_samples(ring: Ring, left: int, top: int, samples: int) -> NDArray[np.int32]:
-    """Corners in 1/16 of a sample; a pixel's samples lie evenly around its centre."""
-    return np.round((((ring - (left, top)) + 0.5) * samples - 0.5) * (1 << SHIFT)).astype(np.int32)
+        rings = [np.rint(ring * scale + offset).astype(np.int32) for ring in polygon]
+        cv2.fillPoly(canvas, rings, FULL, shift=SHIFT)
+    share: NDArray[np.uint8] = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return Cover(slice(top, bottom), slice(left, right), share)
 
 
 class IdMap:
-    """Takes covers in painter's order and says which instance is seen in each pixel: the uppermost that covers more than half of it."""
+    """Which instance is seen in each pixel: of the marks added, in painter's order, the last that covers over half of it."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.ids = np.zeros(size, np.int32)
         self.categories: list[str] = []
+        self.whole = [0]
 
     def add(self, mark: Mark, covered: Cover) -> None:
         if not mark.decides_ids:
@@ -135,12 +153,16 @@ class IdMap:
         if mark.category:
             self.categories.append(mark.category)
             number = len(self.categories)
-        self.ids[covered.rows, covered.columns][covered.share > FULL // 2] = number
+        inside = covered.share > FULL // 2
+        self.ids[covered.rows, covered.columns][inside] = number
+        if number:
+            self.whole.append(int(np.count_nonzero(inside)))
 
     def finish(self) -> tuple[NDArray[np.int32], dict[int, str]]:
-        """The map with instances numbered 1, 2, … from the lowest, background 0 and `IGNORE` where less than `MIN_VISIBLE` pixels are seen; their categories."""
+        """The map, and the category of each number: instances 1, 2, … from the lowest, background 0, and `IGNORE` for those
+        of which less than `MIN_VISIBLE` pixels, or less than `MIN_SHARE`, are seen."""
         seen = np.bincount(self.ids.ravel(), minlength=len(self.categories) + 1)
-        kept = seen >= MIN_VISIBLE
+        kept = (seen >= MIN_VISIBLE) & (seen >= MIN_SHARE * np.array(self.whole))
         kept[0] = False
         number = np.where(kept, np.cumsum(kept), IGNORE).astype(np.int32)
         number[0] = 0

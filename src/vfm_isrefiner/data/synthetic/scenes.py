@@ -1,4 +1,4 @@
-"""`SyntheticScenes`: seeded aerial scenes with exact masks, a pure function of seed, number, size and kinds; no file is read."""
+"""`SyntheticScenes`: seeded aerial scenes with exact masks; no file is read."""
 
 from __future__ import annotations
 
@@ -45,15 +45,14 @@ def draw_scene(
         gsd: metres per pixel; what people build has its true size, bounded by the image's.
 
     Returns:
-        The image (3, H, W) uint8 RGB; the id map (H, W): 0 background, 1, 2, … instances, -1 to be ignored (an object of which less than 12
-        pixels show); the category of each id.
+        The image (3, H, W) uint8 RGB; the id map (H, W): 0 background, 1, 2, … instances, -1 to be ignored (an object that is
+        hidden for the most part, or of which less than 12 pixels show); the category of each id.
 
     Raises:
         ValueError: unknown kind, size or gsd out of range.
     """
     plan, brush = _planned(rng, size, kind, gsd)
-    image, ids, categories = draw(plan, brush)
-    return np.ascontiguousarray(image.transpose(2, 0, 1)), ids, categories
+    return draw(plan, brush)
 
 
 def draw_scene_ids(rng: np.random.Generator, size: tuple[int, int], kind: str, gsd: float = 0.3) -> tuple[Ids, dict[int, str]]:
@@ -66,7 +65,9 @@ def _planned(rng: np.random.Generator, size: tuple[int, int], kind: str, gsd: fl
     if kind not in PLANS:
         raise ValueError(f"There is no synthetic scene of kind {kind!r}; choose from {', '.join(KINDS)}.")
     if min(size) < MIN_SIZE:
-        raise ValueError(f"A synthetic scene of {size[0]}×{size[1]} pixels (height×width) holds no objects; give at least {MIN_SIZE} a side.")
+        raise ValueError(
+            f"A synthetic scene of {size[0]}×{size[1]} pixels (height×width) holds no objects; give at least {MIN_SIZE} a side."
+        )
     if not 0.05 <= gsd <= 2:
         raise ValueError(f"Synthetic scenes are drawn at 0.05 to 2 metres per pixel, got gsd={gsd}.")
     planner, brush = rng.spawn(2)
@@ -87,7 +88,7 @@ class Scene:
 
 @final
 class SyntheticScenes(InstanceSet):
-    """`count` scenes, of each kind in turn. Making the set draws the id maps only; an image is drawn when its first instance is read.
+    """`count` scenes, of each kind in turn. Making the set draws id maps only; images are drawn as they are read.
 
     Args:
         count: number of scenes; records are made of every one (about 2 ms a scene of 128 × 128).
@@ -97,13 +98,17 @@ class SyntheticScenes(InstanceSet):
         kinds: some of `KINDS`, all where None.
 
     Raises:
-        ValueError: count below 1, no kind, an unknown kind, size or gsd out of range.
+        ValueError: count below 1, a negative seed, no kind, an unknown kind, size or gsd out of range.
     """
 
-    def __init__(self, count: int, size: int | tuple[int, int] = 512, seed: int = 0, gsd: float = 0.3, kinds: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, count: int, size: int | tuple[int, int] = 512, seed: int = 0, gsd: float = 0.3, kinds: Sequence[str] | None = None
+    ) -> None:
         self.kinds = KINDS if kinds is None else tuple(kinds)
         if count < 1 or not self.kinds:
             raise ValueError(f"SyntheticScenes needs at least one scene and one kind, got count={count}, kinds={self.kinds}.")
+        if seed < 0:
+            raise ValueError(f"SyntheticScenes needs a seed of 0 or more, got {seed}.")
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         self.seed, self.gsd = seed, gsd
         super().__init__("synthetic", (record for number in range(count) for record in self._records(number)))
@@ -132,6 +137,15 @@ class SyntheticScenes(InstanceSet):
         ids, categories = draw_scene_ids(self._generator(number), self.size, self._kind(number), self.gsd)
         image = f"scene{number:05d}"
         return [
-            InstanceRecord(image, region.id, f"{image}/{region.id}", categories[region.id], region.area, region.bbox, self.size, gsd=self.gsd)
+            InstanceRecord(
+                image,
+                region.id,
+                f"{image}/{region.id}",
+                categories[region.id],
+                region.area,
+                region.bbox,
+                self.size,
+                gsd=self.gsd,
+            )
             for region in regions(torch.from_numpy(ids))
         ]

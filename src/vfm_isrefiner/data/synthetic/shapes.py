@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +18,12 @@ Shape = tuple[Polygon, ...]
 
 def rectangle(length: float, width: float) -> Ring:
     """`length` along x, `width` along y, centred at the origin."""
-    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (length / 2, width / 2)
+    return box(-length / 2, -width / 2, length / 2, width / 2)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Ring:
     """The rectangle between two corners."""
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)
+    return np.array(((left, top), (right, top), (right, bottom), (left, bottom)), float)
 
 
 def chamfered(length: float, width: float, corner: float) -> Ring:
@@ -44,17 +45,15 @@ def ellipse(radius_x: float, radius_y: float, points: int = 32) -> Ring:
 
 def blob(rng: np.random.Generator, radius_x: float, radius_y: float, roughness: float, points: int = 96) -> Ring:
     """An ellipse whose radius carries random waves, the shorter the weaker; `roughness` 0 (smooth) to about 0.4 (ragged)."""
-    angle = np.arange(points) * (2 * np.pi / points)
     order = np.arange(2, max(4, points // 4))
-    size = roughness * rng.standard_normal(len(order)) * (2 / order) ** 1.15
-    phase = rng.uniform(0, 2 * np.pi, len(order))
-    wave = (size[:, None] * np.cos(order[:, None] * angle + phase[:, None])).sum(0)
-    radius = np.exp(np.clip(wave, -1.2, 0.8))
-    return np.stack([radius_x * radius * np.cos(angle), radius_y * radius * np.sin(angle)], 1)
+    waves = np.zeros(points // 2 + 1, complex)
+    waves[order] = rng.standard_normal((2, len(order))).T.copy().view(complex)[:, 0] * (2 / order) ** 1.55
+    radius = np.exp(np.clip(np.fft.irfft(waves, points) * (0.4 * points * roughness), -1.0, 0.7))
+    return radius[:, None] * ellipse(radius_x, radius_y, points)
 
 
 def hull(length: float, beam: float, bow: float, stern: float) -> Ring:
-    """A ship seen from above, bow towards +x: `bow` is the share of the length that tapers, `stern` the width of the transom over the beam."""
+    """A ship seen from above, bow towards +x: the share `bow` of its length tapers, `stern` is the transom over the beam."""
     a, b = length / 2, beam / 2
     taper = np.linspace(0, 1, 6)
     side = np.stack([a - 2 * a * bow * (1 - taper), b * (1 - taper**2.2)], 1)
@@ -99,9 +98,13 @@ def one(ring: Ring) -> Shape:
 
 
 def swept(polygon: Polygon, by: Ring) -> Shape:
-    """What `polygon` covers while it moves along `by` (x, y): the shadow of a flat roof."""
-    sides = []
-    for ring in polygon:
-        following = np.roll(ring, -1, 0)
-        sides += [(np.stack([a, b, b + by, a + by]),) for a, b in zip(ring, following, strict=True)]
-    return (polygon, tuple(ring + by for ring in polygon), *sides)
+    """What `polygon` covers while it moves along `by` (x, y): the shadow of a flat roof. Round outlines count as convex."""
+    outline = polygon[0]  # of the outlines in use only `ell`, of six corners, is far from convex
+    moved = tuple(ring + by for ring in polygon)
+    if len(polygon) == 1 and (len(outline) != 6 or cv2.isContourConvex(outline.astype(np.float32))):
+        around = cv2.convexHull(np.concatenate([outline, moved[0]]).astype(np.float32))
+        return one(around[:, 0].astype(np.float64))
+    sides = [
+        np.stack([ring, np.roll(ring, -1, 0), np.roll(far, -1, 0), far], 1) for ring, far in zip(polygon, moved, strict=True)
+    ]
+    return (polygon, moved, *((side,) for side in np.concatenate(sides)))

@@ -6,20 +6,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vfm_isrefiner.data.synthetic.buildings import building
 from vfm_isrefiner.data.synthetic.layout import Space
+from vfm_isrefiner.data.synthetic.light import Light
 from vfm_isrefiner.data.synthetic.plan import Thing
 from vfm_isrefiner.data.synthetic.shapes import Ring, placed, rectangle
-from vfm_isrefiner.data.synthetic.things import Light, building, tree, vehicle
+from vfm_isrefiner.data.synthetic.things import tree, vehicle
 
 
 @dataclass
 class Site:
-    """A scene while it is planned; `short` is the shorter side of the image in pixels, which bounds every object."""
+    """A scene while it is planned; `short` is the shorter side of the image in pixels, which bounds every object.
+
+    `rows` are vehicles that `park` may place: (spot, heading, large or not).
+    """
 
     rng: np.random.Generator
     size: tuple[int, int]
     light: Light
     things: list[Thing] = field(default_factory=list)
+    rows: list[list[tuple[Ring, float, bool]]] = field(default_factory=list)
 
     @property
     def short(self) -> int:
@@ -36,9 +42,17 @@ class Site:
     def trees(self, spots: Ring, low: float = 1.5, high: float = 4.5) -> None:
         """Trees of `low` to `high` metres radius."""
         for spot in spots:
-            radius = min(self.metres(low, high), 0.12 * self.short)
+            radius = min(self.metres(low, high), 0.09 * self.short)
             if self.holds(spot, radius):
                 self.things.append(tree(self.rng, spot, radius, self.light))
+
+    def park(self) -> None:
+        """Vehicles of `rows`, row by row in random order, until the scene has enough of them."""
+        enough = 2 + 26 * self.size[0] * self.size[1] // 512**2
+        for index in self.rng.permutation(len(self.rows)):
+            for spot, angle, large in self.rows[index][:enough]:
+                self.things.append(vehicle(self.rng, spot, angle, self.light, large))
+                enough -= 1
 
     def vehicle(self, space: Space, at: Ring, angle: float, large: bool = False) -> bool:
         """A vehicle where `space` and the image have room for it."""

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from vfm_isrefiner.data.synthetic.buildings import building
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, divided
+from vfm_isrefiner.data.synthetic.light import ASPHALT, CONCRETE, DRY, GRASS, LINES, SOIL, Light, shade
 from vfm_isrefiner.data.synthetic.plan import Colour, Ground, Mark, Plan, Thing
 from vfm_isrefiner.data.synthetic.shapes import one
 from vfm_isrefiner.data.synthetic.site import Site
-from vfm_isrefiner.data.synthetic.things import ASPHALT, CONCRETE, DRY, GRASS, LINES, SOIL, Light, building, patch, pool, shade, vehicle
+from vfm_isrefiner.data.synthetic.things import patch, pool
 
 
 def urban(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan:
     """Houses, halls, car parks and gardens in blocks between streets."""
     site, frame = Site(rng, size, Light.drawn(rng, metre)), Frame.drawn(rng, size)
-    largest = min(site.metres(18, 46), 0.5 * site.short)
+    largest = min(site.metres(22, 52), 0.5 * site.short)
     street = min(site.metres(7, 11), 0.22 * site.short)
     reach = frame.reach
-    lots, streets = divided(rng, Lot(-reach, -reach, reach, reach), largest, largest * rng.uniform(2.0, 3.2), street)
+    lots, streets = divided(rng, frame, Lot(-reach, -reach, reach, reach), largest, largest * rng.uniform(2.0, 3.2), street)
     paving = shade(rng, ASPHALT, 0.12)
-    for lane in filter(frame.sees, streets):
+    for lane in streets:
         _street(site, frame, lane, paving)
     green = rng.random()
-    for lot in filter(frame.sees, lots):
+    for lot in lots:
         draw = rng.random()
         if min(lot.length, lot.width) > 11 * metre and draw < 0.18:
             car_park(site, frame, lot.inset(0.8 * metre), paving)
@@ -30,6 +32,7 @@ def urban(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan
             _garden(site, frame, lot, with_pool=rng.random() < 0.6)
         else:
             _plot(site, frame, lot, green)
+    site.park()
     ground = Ground((shade(rng, GRASS), shade(rng, (DRY, SOIL, CONCRETE)[rng.integers(3)])), rng.uniform(0.04, 0.1))
     return Plan(size, ground, tuple(site.things))
 
@@ -42,7 +45,11 @@ def _street(site: Site, frame: Frame, lane: Lot, paving: Colour) -> None:
     upright = lane.width > lane.length
     across, along = (lane.length, lane.width) if upright else (lane.width, lane.length)
     edge = 0.14 * across
-    inner = Lot(lane.left + edge, lane.top, lane.right - edge, lane.bottom) if upright else Lot(lane.left, lane.top + edge, lane.right, lane.bottom - edge)
+    inner = (
+        Lot(lane.left + edge, lane.top, lane.right - edge, lane.bottom)
+        if upright
+        else Lot(lane.left, lane.top + edge, lane.right, lane.bottom - edge)
+    )
     site.things.append(patch(one(frame.ring(inner)), paving, height=-1.5))
     place = -along / 2
     while place < along / 2:
@@ -52,7 +59,7 @@ def _street(site: Site, frame: Frame, lane: Lot, paving: Colour) -> None:
         spot = frame.spot(*(lane.centre + ((offset, place) if upright else (place, offset))))
         if site.holds(spot):
             heading = frame.angle + (np.pi / 2 if upright else 0) + (np.pi if side > 0 else 0) + rng.normal(0, 0.02)
-            site.things.append(vehicle(rng, spot, heading, site.light, large=rng.random() < 0.06))
+            site.rows.append([(spot, heading, rng.random() < 0.06)])
     spots = np.arange(-along / 2, along / 2, site.metres(9, 18))
     sides = rng.choice((-0.52, 0.52), len(spots)) * across
     points = lane.centre + (np.stack([sides, spots], 1) if upright else np.stack([spots, sides], 1))
@@ -65,17 +72,16 @@ def car_park(site: Site, frame: Frame, lot: Lot, paving: Colour) -> None:
     stall, depth, aisle = 2.6 * metre, 5.2 * metre, 6.2 * metre
     site.things.append(patch(one(frame.ring(lot)), paving * rng.uniform(0.8, 1.3), height=-1))
     full, lines = rng.uniform(0.25, 0.9), []
-    budget = 14 + int(26 * site.short / 512)  # one large car park must not fill a scene with cars
     row, upper = lot.top, True
     while row + depth <= lot.bottom:
         places = np.arange(lot.left + stall / 2, lot.right - stall / 2, stall)
         lines += [(frame.ring(Lot(u - 0.06 * metre, row, u + 0.06 * metre, row + depth)),) for u in places - stall / 2]
-        for u in places[rng.random(len(places)) < full]:
-            spot = frame.spot(u + rng.normal(0, 0.05) * stall, row + depth / 2 + rng.normal(0, 0.04) * depth)
-            if budget > 0 and site.holds(spot):
-                budget -= 1
-                turn = np.pi / 2 * rng.choice((-1, 1)) + rng.normal(0, 0.03)
-                site.things.append(vehicle(rng, spot, frame.angle + turn, site.light))
+        taken = places[rng.random(len(places)) < full]
+        spots = frame.image(
+            np.stack([taken, np.full(len(taken), row + depth / 2)], 1) + rng.normal(0, 0.14 * metre, (len(taken), 2))
+        )
+        turns = frame.angle + np.pi / 2 * rng.choice((-1, 1), len(taken)) + rng.normal(0, 0.03, len(taken))
+        site.rows.append([(spot, turn, False) for spot, turn in zip(spots, turns, strict=True) if site.holds(spot)])
         row, upper = row + depth + (aisle if upper else 0), not upper
     if lines:
         site.things.append(Thing(-0.5, (Mark(tuple(lines), LINES, opacity=0.6),)))
@@ -109,6 +115,6 @@ def _plot(site: Site, frame: Frame, lot: Lot, green: float) -> None:
     at = frame.spot(*(free.centre + rng.uniform(-1, 1, 2) * slack))
     turn = 0.0 if rng.random() < 0.85 else rng.uniform(-0.12, 0.12)
     site.things.append(building(rng, at, length, width, frame.angle + turn, site.light))
-    count = rng.binomial(5, 0.1 + 0.45 * green)
+    count = rng.binomial(4, 0.1 + 0.4 * green)
     sides = np.stack([rng.uniform(-0.5, 0.5, count), rng.choice((-0.46, 0.46), count)], 1)[:, :: int(rng.choice((-1, 1)))]
-    site.trees(frame.image(lot.centre + sides * (lot.length, lot.width)), 1.2, 4)
+    site.trees(frame.image(lot.centre + sides * (lot.length, lot.width)), 1.0, 3.4)

@@ -1,0 +1,1 @@
+"""Evaluations as the paper's tables and figures."""
