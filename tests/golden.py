@@ -7,23 +7,16 @@ verdict. The exit status is 0 only if every row passes and there is at least one
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import golden_functions
+import golden_loop
+import golden_models
 from golden_check import Check, Row
 
-
-def _registered() -> Iterator[Check]:
-    for name in ("golden_functions", "golden_models", "golden_loop"):
-        if importlib.util.find_spec(name):
-            yield from importlib.import_module(name).CHECKS
-
-
-CHECKS = tuple(_registered())
+CHECKS = (*golden_functions.CHECKS, *golden_models.CHECKS, *golden_loop.CHECKS)
 
 
 def check_of(path: Path) -> Check | None:

@@ -50,10 +50,10 @@ class StandIn:
 
 def _bump(clicks: Clicks, label: int, sigma: float, image: Tensor) -> Tensor:
     height, width = image.shape[-2:]
-    dy = torch.arange(height)[:, None] - clicks.yx[..., 0, None, None]
-    dx = torch.arange(width)[None, :] - clicks.yx[..., 1, None, None]
-    nearest = torch.where((clicks.label == label)[..., None, None], dy**2 + dx**2, torch.inf).amin(1, keepdim=True)
-    return torch.exp(-nearest / (2 * sigma**2))
+    other = torch.where(clicks.label == label, 0.0, torch.inf)  # keeps clicks of the other sign infinitely far
+    dy2 = (torch.arange(height)[:, None] - clicks.yx[..., 0, None, None]) ** 2 + other[..., None, None]
+    dx2 = (torch.arange(width)[None, :] - clicks.yx[..., 1, None, None]) ** 2
+    return torch.exp(-(dy2 + dx2).amin(1, keepdim=True) / (2 * sigma**2))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from golden_weights import clicks_of_points, filled, reference_state
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vfm_isrefiner.models.build import SIZES, build_from_config
+from vfm_isrefiner.models.build import build_from_config
 from vfm_isrefiner.models.checkpoints import dimensions_of, fill_from_published, input_of
 from vfm_isrefiner.models.published_names import published_name
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp, modulate_none
@@ -61,8 +61,8 @@ def _run(path: Path) -> Row:
     kind = KINDS[path.stem.removeprefix("hidden_").split("_")[0]]
     absolute = 1e-3 if "vitb" in path.stem else 1e-4
     worst, cases, note = 0.0, 0, ""
-    # Eq. 9 compares probabilities with p_u itself: at logits of 40 the fused CPU attention's rounding (1e-4) can move a pixel over
-    # that edge, so the vectors are checked in the plain arithmetic that made them.
+    # Eq. 9 compares probabilities with p_u itself: at logits of 40 the fused CPU attention's rounding (1e-4) can move a
+    # pixel over that edge, so the vectors are checked in the plain arithmetic that made them.
     with np.load(path) as vectors, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         image = torch.from_numpy(vectors["image_uint8"])
         state = _state(path, kind, image.shape[-1])

@@ -82,15 +82,3 @@ def test_a_wrong_region_is_a_miss(tmp_path):
     row = golden_loop.check_zoom(path)
     assert not row.passed
     assert row.worst_error == 1
-
-
-@pytest.mark.parametrize("name", ["paper", "simpleclick", "ritm"])
-def test_reference_transcripts(golden, name):
-    row = golden_loop.check_transcripts(golden / f"transcript_{name}.npz")
-    assert row.passed, row
-    assert "departs" not in row.note
-
-
-def test_reference_regions(golden):
-    assert golden_loop.check_zoom(golden / "zoom_roi.npz").passed
-    assert golden_loop.check_inputs(golden / "transcript_inputs.npz").passed

@@ -9,7 +9,7 @@ import torch
 from vfm_isrefiner.data.synthetic import KINDS, SyntheticScenes, draw_scene, draw_scene_ids
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, Space, divided
 from vfm_isrefiner.data.synthetic.paint import draw
-from vfm_isrefiner.data.synthetic.plan import IGNORE, Ground, Mark, Plan, Thing, cover, draw_ids
+from vfm_isrefiner.data.synthetic.plan import IGNORE, Body, Ground, Mark, Plan, Thing, cover, draw_ids
 from vfm_isrefiner.data.synthetic.shapes import box, ellipse, one, swept
 
 SIZES = [(64, 64), (96, 70), (200, 256)]
@@ -27,8 +27,18 @@ def scene(kind, size, seed=0):
     return draw_scene(np.random.default_rng(seed), size, kind)
 
 
-def plan_of(*marks, size=(16, 20)):
-    return Plan(size, Ground((GREY, GREY)), tuple(Thing(height, (mark,)) for height, mark in enumerate(marks)))
+def plan_of(*bodies, size=(16, 20)):
+    """A plan of bodies or marks, from the lowest to the highest."""
+    things = []
+    for height, part in enumerate(bodies):
+        is_body = isinstance(part, Body)
+        mark = Mark(part.shape, WHITE, contrast=0) if is_body else part
+        things.append(Thing(height, lambda rng, mark=mark: [mark], part if is_body else None))
+    return Plan(size, Ground((np.full(3, 0.15),) * 2, contrast=0), tuple(things))
+
+
+def square(left, top, right, bottom, category=""):
+    return Body(one(box(left, top, right, bottom)), category)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -128,49 +138,48 @@ class TestErrors:
         with pytest.raises(ValueError, match="'moon'"):
             SyntheticScenes(1, 64, kinds=("moon",))
 
-    def test_faded_instance(self):
-        with pytest.raises(ValueError, match="sharp edge, got feather=2"):
-            Mark(one(box(0, 0, 4, 4)), WHITE, "building", feather=2)
-
 
 class TestIdMap:
     def test_pixels_covered_by_more_than_half(self):
-        assert cover(one(box(3.5, 2.5, 9.5, 5.5)), (16, 20)).share.max() == 240
-        ids, categories = draw_ids(plan_of(Mark(one(box(3.5, 2.5, 9.5, 5.5)), WHITE, "building")))
+        ids, categories = draw_ids(plan_of(square(3.5, 2.5, 9.5, 5.5, "building")))
         expected = np.zeros((16, 20), int)
         expected[3:6, 4:10] = 1  # pixel centres are whole numbers, so the pixel 4 reaches from 3.5 to 4.5
         assert np.array_equal(ids, expected)
         assert categories == {1: "building"}
 
     def test_area_of_a_disk(self):
-        ids, _ = draw_ids(plan_of(Mark(one(40 + ellipse(30, 30, 200)), WHITE, "tank"), size=(80, 80)))
+        ids, _ = draw_ids(plan_of(Body(one(40 + ellipse(30, 30, 200)), "tank"), size=(80, 80)))
         assert (ids == 1).sum() == pytest.approx(np.pi * 30**2, rel=0.02)
 
-    def test_later_marks_hide_earlier_ones(self):
-        house, crown = Mark(one(box(0, 0, 9, 9)), WHITE, "building"), Mark(one(box(5, 0, 12, 9)), GREY, hides=True)
-        ids, _ = draw_ids(plan_of(house, crown))
+    def test_later_bodies_hide_earlier_ones(self):
+        ids, _ = draw_ids(plan_of(square(0, 0, 9, 9, "building"), square(5, 0, 12, 9)))
         assert (ids[2:8, 7:] == 0).all()
         assert (ids[2:8, 1:4] == 1).all()
 
     def test_paint_and_shadow_leave_the_ids(self):
-        house = Mark(one(box(0, 0, 9, 9)), WHITE, "building")
+        house = square(0, 0, 9, 9, "building")
         window, dark = Mark(one(box(2, 2, 5, 5)), GREY), Mark(one(box(4, 4, 15, 15)), GREY, shadow=True, feather=2)
         assert np.array_equal(draw_ids(plan_of(house))[0], draw_ids(plan_of(house, window, dark))[0])
 
     def test_scraps_are_ignored_and_numbers_closed(self):
-        speck, hidden = Mark(one(box(15, 12, 17, 14)), WHITE, "vehicle"), Mark(one(box(0, 0, 12, 12)), WHITE, "building")
-        above, last = Mark(one(box(-1, 2, 13, 13)), GREY, hides=True), Mark(one(box(14, 0, 19, 6)), WHITE, "pool")
+        speck, hidden = square(15, 12, 17, 14, "vehicle"), square(0, 0, 12, 12, "building")
+        above, last = square(-1, 2, 13, 13), square(14, 0, 19, 6, "pool")
         ids, categories = draw_ids(plan_of(speck, hidden, above, last))
         assert categories == {1: "pool"}
-        assert ids[13, 16] == IGNORE
-        assert ids[1, 5] == IGNORE
+        assert ids[13, 16] == IGNORE  # 9 pixels
+        assert ids[1, 5] == IGNORE  # more than 12, less than a fifth
         assert set(np.unique(ids)) == {IGNORE, 0, 1}
+
+    def test_higher_things_come_later(self):
+        plan = plan_of(square(0, 0, 9, 9, "building"), square(0, 0, 9, 9, "ship"))
+        turned = Plan(plan.size, plan.ground, plan.things[::-1])
+        assert draw_ids(plan)[1] == draw_ids(turned)[1] == {1: "ship"}
 
     def test_off_the_image(self):
         assert cover(one(box(-9, -9, -5, -5)), (16, 20)) is None
 
     def test_courtyard_is_no_roof(self):
-        ids, _ = draw_ids(plan_of(Mark(((box(1, 1, 14, 14), box(5, 5, 10, 10)),), WHITE, "building")))
+        ids, _ = draw_ids(plan_of(Body(((box(1, 1, 14, 14), box(5, 5, 10, 10)),), "building")))
         assert ids[7, 7] == 0
         assert ids[3, 7] == 1
 
@@ -178,8 +187,7 @@ class TestIdMap:
 class TestPaint:
     def test_image_follows_the_mask(self):
         """A white square on dark ground: brightness above the middle is the mask, at its edges to the pixel."""
-        plan = plan_of(Mark(one(box(9.5, 9.5, 29.5, 24.5)), np.full(3, 0.9), "building", contrast=0), size=(40, 48))
-        plan = Plan(plan.size, Ground((np.full(3, 0.15),) * 2, contrast=0), plan.things)
+        plan = plan_of(square(9.5, 9.5, 29.5, 24.5, "building"), size=(40, 48))
         for seed in range(6):
             image, ids, _ = draw(plan, np.random.default_rng(seed))
             grey = image.mean(0)
@@ -189,14 +197,15 @@ class TestPaint:
             assert np.array_equal((grey > middle)[~corners], (ids == 1)[~corners])
 
     def test_shadow_darkens(self):
-        plan = plan_of(Mark(one(box(5, 5, 20, 20)), np.full(3, 0.3), shadow=True), size=(32, 32))
-        image, _, _ = draw(plan, np.random.default_rng(0))
+        dark = Mark(one(box(5, 5, 20, 20)), np.full(3, 0.3), shadow=True)
+        image, _, _ = draw(plan_of(dark, size=(32, 32)), np.random.default_rng(0))
         assert image[:, 8:18, 8:18].mean() < 0.75 * image[:, 24:, 24:].mean()
 
     def test_every_kind_of_paint(self):
-        rim = Mark(one(box(2, 2, 30, 14)), WHITE, "sandbar", hides=True, mottle=0.1, rim=(np.full(3, 0.1), 4.0))
-        rows = Mark(one(box(2, 18, 30, 30)), WHITE, "field", hides=True, contrast=0, stripes=(0.0, 4.0, 0.3))
-        water = Plan((32, 32), Ground((GREY, GREY * 0.5), flow=0.7), (Thing(0, (rim, rows)),), satellite=True)
+        rim = Mark(one(box(2, 2, 30, 14)), WHITE, mottle=0.1, rim=(np.full(3, 0.1), 4.0))
+        rows = Mark(one(box(2, 18, 30, 30)), WHITE, contrast=0, stripes=(0.0, 4.0, 0.3))
+        things = plan_of(rim, rows).things
+        water = Plan((32, 32), Ground((GREY, GREY * 0.5), flow=0.7), things, satellite=True)
         image, _, _ = draw(water, np.random.default_rng(1))
         assert image[:, 3, 5:27].mean() < image[:, 8, 10:22].mean()  # the wet edge
         lines = image[:, 20:28, 5:27].mean((0, 2))

@@ -77,7 +77,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"not saved: .*No space left on device.* Free some space"):
+    with pytest.raises(OSError, match=r"instances\.parquet .*not written: No space left on device.*free some space"):
         WHOLE.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

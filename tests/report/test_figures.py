@@ -105,7 +105,7 @@ def test_full_disk_leaves_no_picture(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"figure was not saved: .*No space left"):
+    with pytest.raises(OSError, match=r"panels\.png .*not written: No space left"):
         click_panels(played(), tmp_path / "panels.png")
     assert list(tmp_path.iterdir()) == []
 

@@ -80,5 +80,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers which may be a bottleneck.*")
     # the data module itself goes on with the next sample, so its loader has no state
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # a resumed run has a folder of its own, and its best checkpoint begins anew there
+    warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
     # a run that is resumed or repeated writes into its own folder again
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")

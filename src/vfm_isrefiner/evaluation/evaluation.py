@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from vfm_isrefiner.evaluation.protocols import EvaluationProtocol
 from vfm_isrefiner.evaluation.result import SCHEMA, InstanceResult, from_row, to_row
 from vfm_isrefiner.evaluation.summary import summarise
-from vfm_isrefiner.models.network_file import CheckpointError, write_whole
+from vfm_isrefiner.files import write_whole
 
 INSTANCES_FILE, SUMMARY_FILE = "instances.parquet", "summary.json"
 
@@ -60,11 +60,8 @@ class Evaluation:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist([to_row(result) for result in self.results], SCHEMA), sink)
         text = json.dumps(self.summary(), indent=2, allow_nan=False)
-        try:
-            write_whole(folder / INSTANCES_FILE, sink.getvalue().to_pybytes())
-            write_whole(folder / SUMMARY_FILE, text.encode())
-        except CheckpointError as error:
-            raise OSError(f"The evaluation was not saved: {error} Free some space or choose another folder.") from error
+        write_whole(folder / INSTANCES_FILE, sink.getvalue().to_pybytes())
+        write_whole(folder / SUMMARY_FILE, text.encode())
         return folder
 
     @staticmethod

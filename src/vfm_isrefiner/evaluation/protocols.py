@@ -72,6 +72,8 @@ PROTOCOLS = {
         # MFP and VFM-ISRefiner
         EvaluationProtocol("paper", threshold=0.5, zoom=ZoomRule((448, 448), skip_clicks=-1, keep_outside=True)),
         EvaluationProtocol("simpleclick", threshold=0.49, zoom=ZoomRule((448, 448), skip_clicks=-1, keep_outside=False)),
+        # ours, for imagery of small objects and for small images: as "paper", but a crop may shrink to 48 px a side
+        EvaluationProtocol("close", threshold=0.5, zoom=ZoomRule((448, 448), skip_clicks=-1, keep_outside=True, min_crop=48)),
         EvaluationProtocol("ritm", threshold=0.49, zoom=ZoomRule(400, skip_clicks=1, keep_outside=False)),
     )
 }

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from vfm_isrefiner.models.build import Dimensions, build_from_config
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names
-from vfm_isrefiner.models.network_file import TRAINED_PART, CheckpointError, must_exist, read_file, save_network, write_whole
+from vfm_isrefiner.models.network_file import TRAINED_PART, CheckpointError, must_exist, read_file, save_network
 from vfm_isrefiner.models.published_names import NEVER_RUN, PREFIXES, published_name
 from vfm_isrefiner.models.restricted_unpickler import read_tensors
 
-__all__ = ["CheckpointError", "load_any", "load_backbone", "load_into", "load_network", "save_network", "write_whole"]
+__all__ = ["CheckpointError", "load_any", "load_backbone", "load_into", "load_network", "save_network"]
 
 STATE_KEYS = ("state_dict", "model")  # SimpleClick, MFP, VFM-ISRefiner; MAE
 

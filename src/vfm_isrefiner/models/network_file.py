@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from vfm_isrefiner.files import write_whole
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names
 
 FULL, TRAINED_PART = "full", "trained_part"
@@ -25,7 +25,7 @@ def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = F
     The file appears under `path` when it is complete; a failure leaves nothing half-written.
 
     Raises:
-        CheckpointError: `only_trained` of a network with nothing frozen, or the disk refuses the file.
+        CheckpointError: `only_trained` of a network with nothing frozen. OSError: the file could not be written.
     """
     frozen = frozen_names(network)
     if only_trained and not frozen:
@@ -43,28 +43,6 @@ def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = F
     }
     write_whole(Path(path), save(state, metadata=header))
     return Path(path)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary name beside `path` and rename, so that a full disk or a kill leaves nothing half-written.
-
-    Raises:
-        CheckpointError: the operating system refused.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        size = len(content) / 2**20
-        raise CheckpointError(
-            f"{path} ({size:.1f} MiB) was not written: {error.strerror}; nothing half-written is left."
-        ) from error
 
 
 def read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from vfm_isrefiner.clicks import POSITIVE, Clicks
+from vfm_isrefiner.files import write_whole
 from vfm_isrefiner.instance import Instance
 from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.metrics import iou
-from vfm_isrefiner.models.network_file import CheckpointError, write_whole
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp
 
 Played = Sequence[tuple[Instance, Sequence[Interaction]]]
@@ -133,10 +133,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=130, facecolor="white")
-    try:
-        write_whole(Path(path), content.getvalue())
-    except CheckpointError as error:
-        raise OSError(f"The figure was not saved: {error}") from error
+    write_whole(Path(path), content.getvalue())
     return Path(path)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vfm_isrefiner.data.synthetic.light import FLAT, PITCHED, Light, pick, shadow
-from vfm_isrefiner.data.synthetic.plan import Colour, Mark, Thing
-from vfm_isrefiner.data.synthetic.shapes import Polygon, Ring, box, ell, ellipse, one, placed, rectangle, turned
+from vfm_isrefiner.data.synthetic.plan import Body, Colour, Mark, Thing
+from vfm_isrefiner.data.synthetic.shapes import Polygon, Ring, Shape, box, ell, ellipse, one, placed, rectangle, turned
 
 
 def building(rng: np.random.Generator, at: Ring, length: float, width: float, angle: float, light: Light) -> Thing:
@@ -14,34 +14,36 @@ def building(rng: np.random.Generator, at: Ring, length: float, width: float, an
     metres = min(length, width) / light.metre
     if metres > 15 and rng.random() < 0.4:
         inner = rng.uniform(0.3, 0.5)
-        return _flat(
-            rng, (rectangle(length, width), rectangle(length * inner, width * inner)), at, angle, light, rng.uniform(8, 20)
-        )
+        return _flat((rectangle(length, width), rectangle(length * inner, width * inner)), at, angle, light, rng.uniform(8, 20))
     if metres > 13 or rng.random() < 0.2:
         cut = rng.uniform(0.3, 0.6, 2) * (length, width)
         outline = ell(length, width, *cut) if rng.random() < 0.35 else rectangle(length, width)
-        return _flat(rng, (outline,), at, angle, light, rng.uniform(4, 9) + rng.random() ** 3 * 18)
+        return _flat((outline,), at, angle, light, rng.uniform(4, 9) + rng.random() ** 3 * 18)
     return _pitched(rng, at, length, width, angle, light)
 
 
-def _flat(rng: np.random.Generator, polygon: Polygon, at: Ring, angle: float, light: Light, height: float) -> Thing:
-    colour = pick(rng, FLAT)
-    body = tuple(placed(ring, at, angle) for ring in polygon)
-    inside = tuple(placed(ring * (0.96 if ring is polygon[0] else 1.06), at, angle) for ring in polygon)
-    marks = [
-        shadow(body, height, light),
-        Mark((body,), np.clip(colour * rng.uniform(0.75, 1.25), 0, 1), "building", hides=True),
-        Mark((inside,), colour, contrast=0.05, mottle=rng.uniform(0.02, 0.10)),
-    ]
-    reach = np.abs(polygon[0]).max(0)
-    for _ in range(int(rng.integers(0, 5))):  # what stands on flat roofs: machines, lift houses, skylights
-        spot = rng.uniform(-0.8, 0.8, 2) * reach
-        extent = np.minimum(rng.uniform(1, 4, 2) * light.metre, 0.2 * reach)
-        if not _inside(spot, extent, polygon):
-            continue
-        unit = placed(box(*(spot - extent), *(spot + extent)), at, angle)
-        marks += [shadow((unit,), 1.5, light, 0.6), Mark(one(unit), pick(rng, FLAT))]
-    return Thing(height, tuple(marks))
+def _flat(polygon: Polygon, at: Ring, angle: float, light: Light, height: float) -> Thing:
+    """A roof of axis-parallel rings with its parapet and what stands on it: machines, lift houses, skylights."""
+    shape: Shape = (tuple(placed(ring, at, angle) for ring in polygon),)
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        colour = pick(rng, FLAT)
+        inside = tuple(placed(ring * (0.96 if ring is polygon[0] else 1.06), at, angle) for ring in polygon)
+        marks = [
+            shadow(shape[0], height, light),
+            Mark(shape, np.clip(colour * rng.uniform(0.75, 1.25), 0, 1)),
+            Mark((inside,), colour, mottle=rng.uniform(0.02, 0.10)),
+        ]
+        reach = np.abs(polygon[0]).max(0)
+        for _ in range(int(rng.integers(0, 5))):
+            spot = rng.uniform(-0.8, 0.8, 2) * reach
+            extent = np.minimum(rng.uniform(1, 4, 2) * light.metre, 0.2 * reach)
+            if _inside(spot, extent, polygon):
+                unit = placed(box(*(spot - extent), *(spot + extent)), at, angle)
+                marks += [shadow((unit,), 1.5, light, 0.6), Mark(one(unit), pick(rng, FLAT))]
+        return marks
+
+    return Thing(height, paint, Body(shape, "building"))
 
 
 def _inside(spot: Ring, extent: Ring, polygon: Polygon) -> bool:
@@ -58,8 +60,7 @@ def _inside(spot: Ring, extent: Ring, polygon: Polygon) -> bool:
 
 def _pitched(rng: np.random.Generator, at: Ring, length: float, width: float, angle: float, light: Light) -> Thing:
     """Gable, hip or pyramid roofs, one wing or two."""
-    height, colour = rng.uniform(4, 8), pick(rng, PITCHED)
-    hip = float(rng.choice([0.0, 0.5, 1.0], p=[0.5, 0.4, 0.1]))  # how far the ridge ends draw back, over half the width
+    height = rng.uniform(4, 8)
     if width > length:
         length, width, angle = width, length, angle + np.pi / 2
     wings = [(np.zeros(2), length, width, angle)]
@@ -72,18 +73,21 @@ def _pitched(rng: np.random.Generator, at: Ring, length: float, width: float, an
             (np.array([0, -width * cut / 2]), length, main, angle),
             (np.array([-(length - wing) / 2, 0]), width, wing, angle + np.pi / 2),
         ]
-    body = placed(outline, at, angle)
-    marks = [shadow((body,), height, light), Mark(one(body), colour, "building", hides=True)]
-    for centre, long, wide, along in wings:
-        marks += _slopes(rng, at + turned(centre[None], angle)[0], long, wide, along, hip, colour, light)
-    if rng.random() < 0.4:
-        stack = placed(
-            rectangle(*(rng.uniform(0.6, 1.2, 2) * light.metre)),
-            at + turned(rng.uniform(-0.2, 0.2, (1, 2)) * width, angle)[0],
-            angle,
-        )
-        marks += [shadow((stack,), 1.2, light, 0.5), Mark(one(stack), pick(rng, FLAT))]
-    return Thing(height, tuple(marks))
+    shape = one(placed(outline, at, angle))
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        colour = pick(rng, PITCHED)
+        hip = float(rng.choice([0.0, 0.5, 1.0], p=[0.5, 0.4, 0.1]))  # how far the ridge ends draw back, over half the width
+        marks = [shadow(shape[0], height, light), Mark(shape, colour)]
+        for centre, long, wide, along in wings:
+            marks += _slopes(rng, at + turned(centre, angle), long, wide, along, hip, colour, light)
+        if rng.random() < 0.4:
+            spot = at + turned(rng.uniform(-0.2, 0.2, 2) * width, angle)
+            chimney = placed(rectangle(*(rng.uniform(0.6, 1.2, 2) * light.metre)), spot, angle)
+            marks += [shadow((chimney,), 1.2, light, 0.5), Mark(one(chimney), pick(rng, FLAT))]
+        return marks
+
+    return Thing(height, paint, Body(shape, "building"))
 
 
 def _slopes(
@@ -113,17 +117,16 @@ def _slopes(
 
 def tank(rng: np.random.Generator, at: Ring, radius: float, light: Light) -> Thing:
     """A round storage tank or silo."""
-    height, colour = rng.uniform(4, 11), pick(rng, FLAT)
-    rim, lit = at + ellipse(radius, radius), -light.cast / np.hypot(*light.cast)
-    marks = (
-        shadow((rim,), height, light),
-        Mark(one(rim), colour * 0.78, "tank", hides=True),
-        Mark(one(at + ellipse(0.93 * radius, 0.93 * radius)), colour, contrast=0.04, mottle=0.04),
-        Mark(
-            one(at + 0.35 * radius * lit + ellipse(0.5 * radius, 0.5 * radius)),
-            np.clip(colour * 1.12, 0, 1),
-            feather=0.5 * radius,
-            opacity=0.8,
-        ),
-    )
-    return Thing(height, marks)
+    height, shape = rng.uniform(4, 11), one(at + ellipse(radius, radius))
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        colour = pick(rng, FLAT)
+        lit = at + 0.35 * radius * light.towards + ellipse(0.5 * radius, 0.5 * radius)
+        return [
+            shadow(shape[0], height, light),
+            Mark(shape, colour * 0.78),
+            Mark(one(at + ellipse(0.93 * radius, 0.93 * radius)), colour, contrast=0.04, mottle=0.04),
+            Mark(one(lit), np.clip(colour * 1.12, 0, 1), feather=0.5 * radius, opacity=0.8),
+        ]
+
+    return Thing(height, paint, Body(shape, "tank"))

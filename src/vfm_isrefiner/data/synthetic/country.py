@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from vfm_isrefiner.data.synthetic.buildings import building, tank
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, Space, divided
 from vfm_isrefiner.data.synthetic.light import DRY, GRASS, SOIL, TREE, Light, shade
-from vfm_isrefiner.data.synthetic.plan import Colour, Ground, Mark, Plan, Thing
-from vfm_isrefiner.data.synthetic.shapes import Ring, bent, blob, ellipse, one, placed
+from vfm_isrefiner.data.synthetic.plan import Body, Colour, Ground, Mark, Plan, Thing
+from vfm_isrefiner.data.synthetic.shapes import Ring, Shape, bent, blob, ellipse, one, placed
 from vfm_isrefiner.data.synthetic.site import Site
 from vfm_isrefiner.data.synthetic.things import patch
 
@@ -43,7 +45,9 @@ def river(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan
         bar = bent(blob(rng, length / 2, length / rng.uniform(3.2, 9), rng.uniform(0.1, 0.32)), rng.normal(0, 0.12))
         bar = placed(bar, spot, frame.angle + rng.normal(0, 0.22))
         if space.claim(spot + (bar - spot) * 1.12 + rng.uniform(-1, 1)):
-            site.things.append(_bar(site, bar, spot, length, sand, np.array(water)))
+            shape = one(bar)
+            paint = partial(_bar, shape, spot, length, sand, np.array(water))
+            site.things.append(Thing(-2, paint, Body(shape, "sandbar")))
     colours = shade(rng, water, 0.05), 0.8 * shade(rng, water, 0.05)
     return Plan(size, Ground(colours, rng.uniform(0.03, 0.08), flow=frame.angle), tuple(site.things), satellite=True)
 
@@ -64,13 +68,13 @@ def _bank(site: Site, frame: Frame, half: float, side: int) -> Ring:
 def _bank_paint(site: Site, bank: Ring, sand: Colour) -> Thing:
     """Grass or bare ground behind a strip of sand that is no instance."""
     rng = site.rng
-    green = shade(rng, GRASS if rng.random() < 0.6 else DRY, 0.12)
+    green, beach = GRASS if rng.random() < 0.6 else DRY, rng.uniform(0.02, 0.08) * site.short
     for spot in site.scattered(40):
         radius = rng.uniform(0.006, 0.022) * site.short
         if _inside(spot, bank):
             site.trees(spot[None], radius / site.light.metre, 1.6 * radius / site.light.metre)
     return Thing(
-        -3, (Mark(one(bank), green, contrast=0.08, mottle=0.22, rim=(0.8 * sand, rng.uniform(0.02, 0.08) * site.short)),)
+        -3, lambda rng: [Mark(one(bank), shade(rng, green, 0.12), contrast=0.08, mottle=0.22, rim=(0.8 * sand, beach))]
     )
 
 
@@ -83,37 +87,27 @@ def _inside(spot: Ring, ring: Ring) -> bool:
     return bool((across & left).sum() % 2)
 
 
-def _bar(site: Site, bar: Ring, spot: Ring, length: float, sand: Colour, water: Colour) -> Thing:
+def _bar(shape: Shape, spot: Ring, length: float, sand: Colour, water: Colour, rng: np.random.Generator) -> list[Mark]:
     """A sandbar: a shoal that stays under water and is no part of it, a wet edge, dry sand, and scrub on the large ones."""
-    rng = site.rng
+    bar = shape[0][0]
     dry = np.clip(sand * rng.uniform(0.72, 1.12), 0, 1)
     wet = rng.uniform(0.2, 0.5) * dry + rng.uniform(0.4, 0.6) * water
     width = max(2.0, rng.uniform(0.04, 0.16) * length)
     marks = []
     if rng.random() < 0.7:
         shoal = spot + (bar - spot) * rng.uniform(1.08, 1.35) + rng.normal(0, 0.03, 2) * length
-        marks.append(
-            Mark(one(shoal), 0.5 * (wet + water), mottle=0.15, feather=max(1.5, 0.06 * length), opacity=rng.uniform(0.3, 0.75))
-        )
-    marks.append(Mark(one(bar), dry, "sandbar", hides=True, mottle=rng.uniform(0.03, 0.1), rim=(wet, width)))
+        soft, thin = max(1.5, 0.06 * length), rng.uniform(0.3, 0.75)
+        marks.append(Mark(one(shoal), 0.5 * (wet + water), mottle=0.15, feather=soft, opacity=thin))
+    marks.append(Mark(shape, dry, mottle=rng.uniform(0.03, 0.1), rim=(wet, width)))
     if length > 30 and rng.random() < 0.5:
-        scrub = spot + 0.6 * (bar - spot) + rng.normal(0, 0.02, 2) * length
-        marks.append(
-            Mark(
-                one(scrub),
-                shade(rng, GRASS, 0.12),
-                contrast=0.15,
-                mottle=0.3,
-                feather=0.08 * length,
-                opacity=rng.uniform(0.3, 0.85),
-            )
-        )
+        scrub, green = spot + 0.6 * (bar - spot) + rng.normal(0, 0.02, 2) * length, shade(rng, GRASS, 0.12)
+        thin = rng.uniform(0.3, 0.85)
+        marks.append(Mark(one(scrub), green, contrast=0.15, mottle=0.3, feather=0.08 * length, opacity=thin))
     if length > 40 and rng.random() < 0.4:  # a pool left behind, part of the bar
-        pond = placed(
-            blob(rng, 0.07 * length, 0.025 * length, 0.3, 48), spot + rng.normal(0, 0.05, 2) * length, rng.uniform(0, 3.14)
-        )
+        pond = blob(rng, 0.07 * length, 0.025 * length, 0.3, 48)
+        pond = placed(pond, spot + rng.normal(0, 0.05, 2) * length, rng.uniform(0, np.pi))
         marks.append(Mark(one(pond), 0.6 * water + 0.4 * wet, feather=1.0, opacity=0.8))
-    return Thing(-2, tuple(marks))
+    return marks
 
 
 def farmland(rng: np.random.Generator, size: tuple[int, int], metre: float) -> Plan:
@@ -126,7 +120,7 @@ def farmland(rng: np.random.Generator, size: tuple[int, int], metre: float) -> P
     )
     for track in tracks:
         site.things.append(
-            patch(one(frame.ring(track)), shade(rng, SOIL if rng.random() < 0.7 else DRY), 0.15, feather=1, height=-2)
+            patch(one(frame.ring(track)), SOIL if rng.random() < 0.7 else DRY, mottle=0.15, feather=1, height=-2)
         )
     crop = CROPS[rng.integers(len(CROPS))]
     for lot in lots:
@@ -147,24 +141,27 @@ def _field(site: Site, frame: Frame, lot: Lot, crop: tuple[float, float, float],
     rng = site.rng
     margin = min(site.metres(0.6, 2.5), 0.06 * min(lot.length, lot.width))
     inner = lot.inset(margin)
-    angle = frame.angle + (np.pi / 2 if rng.random() < 0.5 else 0) + (0 if rng.random() < 0.8 else rng.uniform(-0.5, 0.5))
-    rows = (angle, max(2.4, site.metres(0.7, 2.8)), rng.uniform(0.02, 0.14))
-    colour = shade(rng, crop, 0.06)
     if pivot:
         radius = min(inner.length, inner.width) / 2
         outline = frame.spot(*inner.centre) + ellipse(radius, radius, 72)
     else:
         corners = frame.ring(inner)
         outline = corners + rng.normal(0, 0.25 * margin, corners.shape)
-    marks = [Mark(one(outline), colour, "field", hides=True, contrast=0.06, mottle=rng.uniform(0.03, 0.16), stripes=rows)]
-    if rng.random() < 0.35:  # a part that grows badly, still of the field
-        part = frame.spot(*(inner.centre + rng.uniform(-0.2, 0.2, 2) * (inner.length, inner.width)))
-        spread = 0.2 * min(inner.length, inner.width)
-        bare = part + blob(rng, spread, 0.7 * spread, 0.3, 48)
-        marks.append(
-            Mark(one(bare), colour * rng.uniform(0.75, 1.25), mottle=0.1, stripes=rows, feather=0.5 * spread, opacity=0.7)
-        )
-    site.things.append(Thing(-1, tuple(marks)))
+    shape = one(outline)
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        angle = frame.angle + np.pi / 2 * rng.integers(2) + (0 if rng.random() < 0.8 else rng.uniform(-0.5, 0.5))
+        rows = (angle, max(2.4, rng.uniform(0.7, 2.8) * site.light.metre), rng.uniform(0.02, 0.14))
+        colour = shade(rng, crop, 0.06)
+        marks = [Mark(shape, colour, contrast=0.06, mottle=rng.uniform(0.03, 0.16), stripes=rows)]
+        if rng.random() < 0.35:  # a part that grows badly, still of the field
+            part = frame.spot(*(inner.centre + rng.uniform(-0.2, 0.2, 2) * (inner.length, inner.width)))
+            spread = 0.2 * min(inner.length, inner.width)
+            bare, poor = part + blob(rng, spread, 0.7 * spread, 0.3, 48), colour * rng.uniform(0.75, 1.25)
+            marks.append(Mark(one(bare), poor, mottle=0.1, stripes=rows, feather=0.5 * spread, opacity=0.7))
+        return marks
+
+    site.things.append(Thing(-1, paint, Body(shape, "field")))
     if rng.random() < 0.4:
         _hedge(site, frame, lot)
 
@@ -186,9 +183,7 @@ def _hedge(site: Site, frame: Frame, lot: Lot) -> None:
 def _farm(site: Site, frame: Frame, lot: Lot) -> None:
     """Buildings, silos and machines in a yard."""
     rng, space = site.rng, Space(site.size)
-    site.things.append(
-        patch(one(frame.ring(lot)), shade(rng, SOIL if rng.random() < 0.5 else TREE, 0.12), 0.2, feather=2, height=-1)
-    )
+    site.things.append(patch(one(frame.ring(lot)), SOIL if rng.random() < 0.5 else TREE, 0.12, 0.2, feather=2, height=-1))
     for _ in range(int(rng.integers(2, 6))):
         length = min(site.metres(8, 24), 0.4 * min(lot.length, lot.width))
         width, at = length * rng.uniform(0.45, 0.8), frame.spot(*rng.uniform((lot.left, lot.top), (lot.right, lot.bottom)))

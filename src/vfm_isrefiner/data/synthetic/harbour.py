@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from vfm_isrefiner.data.synthetic.buildings import building, tank
 from vfm_isrefiner.data.synthetic.layout import Frame, Lot, Space, divided
 from vfm_isrefiner.data.synthetic.light import ASPHALT, CONCRETE, Light, shade, shadow
-from vfm_isrefiner.data.synthetic.plan import Ground, Mark, Plan, Thing
-from vfm_isrefiner.data.synthetic.shapes import Ring, one, placed, rectangle
+from vfm_isrefiner.data.synthetic.plan import Colour, Ground, Mark, Plan, Thing
+from vfm_isrefiner.data.synthetic.shapes import Ring, Shape, one, placed, rectangle
 from vfm_isrefiner.data.synthetic.site import Site
 from vfm_isrefiner.data.synthetic.things import patch, ship, ship_beam
 from vfm_isrefiner.data.synthetic.town import car_park
@@ -39,20 +41,23 @@ def _land(site: Site, frame: Frame, space: Space) -> list[Lot]:
     """The quay and its piers, whose lots are returned."""
     rng, metre, reach = site.rng, site.light.metre, frame.reach
     colour = shade(rng, CONCRETE if rng.random() < 0.6 else ASPHALT, 0.12)
-    lots, piers, place = [Lot(-reach, -reach, reach, 0.0)], [], -reach + site.metres(0, 40)
+    piers: list[Lot] = []
+    land, place = Lot(-reach, -reach, reach, 0.0), -reach + site.metres(0, 40)
     while place < reach and site.short > 90:
         width, length = min(site.metres(3, 14), 0.1 * site.short), rng.uniform(0.15, 0.5) * site.short
         piers.append(Lot(place, -1.0, place + width, length))
         place += max(site.metres(30, 90), 0.35 * site.short)
-    for lot in lots + piers:
-        ring = frame.ring(lot)
-        space.take(ring)
-        edge = frame.ring(lot.inset(0.8 * metre))
-        site.things.append(
-            Thing(-3 if lot in lots else -2.9, (shadow((ring,), 3, site.light), Mark(one(ring), colour * 0.8, mottle=0.06)))
-        )
-        site.things.append(patch(one(edge), colour, 0.05, height=-2.5))
+    for height, lot in [(-3.0, land), *((-2.9, pier) for pier in piers)]:
+        shape = one(frame.ring(lot))
+        space.take(shape[0][0])
+        site.things.append(Thing(height, partial(_quay, shape, colour, site.light)))
+        site.things.append(patch(one(frame.ring(lot.inset(0.8 * metre))), colour, 0, 0.05, height=-2.5))
     return piers
+
+
+def _quay(shape: Shape, colour: Colour, light: Light, rng: np.random.Generator) -> list[Mark]:
+    """The edge of the land, and its shadow on the water."""
+    return [shadow(shape[0], 3, light), Mark(shape, colour * rng.uniform(0.7, 0.9), mottle=0.06)]
 
 
 def _ship_length(site: Site) -> float:

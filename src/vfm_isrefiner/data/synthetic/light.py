@@ -75,13 +75,17 @@ class Light:
         dark = rng.uniform(0.38, 0.62) * np.array([0.95, 1.0, 1.1])
         return cls(metre, length * np.array([np.cos(azimuth), np.sin(azimuth)]), dark)
 
+    @property
+    def towards(self) -> Ring:
+        """(x, y) of length 1 towards the sun."""
+        return -self.cast / np.hypot(*self.cast)
+
     def facing(self, angle: float) -> float:
         """How bright a slope is that falls towards `angle`, about 1."""
-        towards = -self.cast / np.hypot(*self.cast)
-        return 1 + 0.24 * float(towards @ (np.cos(angle), np.sin(angle)))
+        return 1 + 0.24 * float(self.towards @ (np.cos(angle), np.sin(angle)))
 
 
-def shade(rng: np.random.Generator, colour: RGB, spread: float = 0.08) -> Colour:
+def shade(rng: np.random.Generator, colour: RGB | Colour, spread: float = 0.08) -> Colour:
     """`colour` a little brighter or darker, and a little off in hue."""
     return np.clip(np.array(colour) * rng.uniform(1 - 2 * spread, 1 + 2 * spread) * rng.normal(1, 0.3 * spread, 3), 0.02, 0.98)
 

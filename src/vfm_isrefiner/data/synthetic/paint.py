@@ -105,11 +105,17 @@ def _streaked(field: Field, angle: float) -> Field:
 def draw(plan: Plan, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.int32], dict[int, str]]:
     """The image (3, H, W) uint8 RGB, the id map (H, W) and the category of each id."""
     painter, ids = Painter(plan, rng), IdMap(plan.size)
-    for mark in plan.marks:
-        covered = cover(mark.shape, plan.size, 1.5 * mark.feather)
-        if covered is not None:
-            painter.paint(mark, covered)
-            ids.add(mark, covered)
+    for thing in plan.things:
+        covered = None if thing.body is None else cover(thing.body.shape, plan.size)
+        for mark in thing.paint(rng):
+            if thing.body is not None and mark.shape is thing.body.shape:
+                window = covered
+            else:
+                window = cover(mark.shape, plan.size, 1.5 * mark.feather)
+            if window is not None:
+                painter.paint(mark, window)
+        if thing.body is not None and covered is not None:
+            ids.add(thing.body, covered)
     return _photographed(painter.canvas, plan, rng), *ids.finish()
 
 

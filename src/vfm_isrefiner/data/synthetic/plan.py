@@ -1,8 +1,9 @@
-"""The plan of a synthetic scene: what lies where, in painter's order; and the id map, which needs no colour."""
+"""The plan of a synthetic scene: what lies where, in painter's order; and the id map, which needs no paint."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,24 +31,17 @@ class Mark:
     Attributes:
         shape: where.
         colour: its colour; a shadow's is what light is left per channel.
-        category: class of the instance whose visible mask this is, "" for none.
-        hides: takes the pixels of the instances below it. Paint on an object (windows, lanes) and light (shadows) do not.
         shadow: multiplies what is below, instead of covering it.
         contrast: strength of the pixel-sized texture.
         mottle: strength of the texture of many pixels.
         stripes: (direction of the rows in radians, period in pixels, strength).
-        feather: width in pixels over which the paint fades at its edge; not for instances, whose edge is sharp.
+        feather: width in pixels over which the paint fades at its edge.
         opacity: 0 to 1.
         rim: (colour, width in pixels): the colour at the edge, which becomes `colour` over that width inwards.
-
-    Raises:
-        ValueError: a mark that decides ids fades at its edge.
     """
 
     shape: Shape
     colour: Colour
-    category: str = ""
-    hides: bool = False
     shadow: bool = False
     contrast: float = 0.05
     mottle: float = 0.0
@@ -56,23 +50,26 @@ class Mark:
     opacity: float = 1.0
     rim: tuple[Colour, float] | None = None
 
-    def __post_init__(self) -> None:
-        if self.decides_ids and self.feather:
-            raise ValueError(
-                f"A mark of category {self.category!r} that hides others needs a sharp edge, got feather={self.feather}."
-            )
 
-    @property
-    def decides_ids(self) -> bool:
-        return self.hides or bool(self.category)
+@dataclass(frozen=True)
+class Body:
+    """What takes its pixels from the instances below it: the visible mask of an instance of `category`, of none where ""."""
+
+    shape: Shape
+    category: str = ""
+
+
+Paint = Callable[[np.random.Generator], Sequence[Mark]]
+"""The marks of a thing in painter's order, made only when the scene is painted: an id map needs none of them."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Marks that belong together, in painter's order; things of larger `height` (metres, roughly) come later."""
+    """Something in a scene, without a body only paint; what has a larger `height` (metres, roughly) lies over the others."""
 
     height: float
-    marks: tuple[Mark, ...]
+    paint: Paint
+    body: Body | None = None
 
 
 @dataclass(frozen=True)
@@ -91,18 +88,16 @@ class Plan:
     Attributes:
         size: (height, width) in pixels.
         satellite: the image gets the tone of a stretched 16-bit product.
-        marks: those of all things, in painter's order.
+        things: from the lowest to the highest.
     """
 
     size: tuple[int, int]
     ground: Ground
     things: tuple[Thing, ...]
     satellite: bool = False
-    marks: tuple[Mark, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        ordered = sorted(self.things, key=lambda thing: thing.height)
-        object.__setattr__(self, "marks", tuple(mark for thing in ordered for mark in thing.marks))
+        object.__setattr__(self, "things", tuple(sorted(self.things, key=lambda thing: thing.height)))
 
 
 @dataclass(frozen=True)
@@ -139,19 +134,17 @@ def cover(shape: Shape, size: tuple[int, int], margin: float = 0.0) -> Cover | N
 
 
 class IdMap:
-    """Which instance is seen in each pixel: of the marks added, in painter's order, the last that covers over half of it."""
+    """Which instance is seen in each pixel: of the bodies added, in painter's order, the last that covers over half of it."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.ids = np.zeros(size, np.int32)
         self.categories: list[str] = []
         self.whole = [0]
 
-    def add(self, mark: Mark, covered: Cover) -> None:
-        if not mark.decides_ids:
-            return
+    def add(self, body: Body, covered: Cover) -> None:
         number = 0
-        if mark.category:
-            self.categories.append(mark.category)
+        if body.category:
+            self.categories.append(body.category)
             number = len(self.categories)
         inside = covered.share > FULL // 2
         self.ids[covered.rows, covered.columns][inside] = number
@@ -173,7 +166,7 @@ class IdMap:
 def draw_ids(plan: Plan) -> tuple[NDArray[np.int32], dict[int, str]]:
     """The id map (H, W) of `plan` and the category of each id, as drawing the whole scene gives them."""
     ids = IdMap(plan.size)
-    for mark in plan.marks:
-        if mark.decides_ids and (covered := cover(mark.shape, plan.size)) is not None:
-            ids.add(mark, covered)
+    for thing in plan.things:
+        if thing.body is not None and (covered := cover(thing.body.shape, plan.size)) is not None:
+            ids.add(thing.body, covered)
     return ids.finish()

@@ -6,48 +6,44 @@ from itertools import pairwise
 
 import numpy as np
 
-from vfm_isrefiner.data.synthetic.light import CARGO, CONCRETE, DECK, FLAT, PAINT, TREE, Light, pick, shade, shadow
-from vfm_isrefiner.data.synthetic.plan import Colour, Mark, Thing
-from vfm_isrefiner.data.synthetic.shapes import Ring, Shape, blob, box, chamfered, hull, one, placed
+from vfm_isrefiner.data.synthetic.light import CARGO, CONCRETE, DECK, FLAT, PAINT, RGB, TREE, Light, pick, shade, shadow
+from vfm_isrefiner.data.synthetic.plan import Body, Colour, Mark, Thing
+from vfm_isrefiner.data.synthetic.shapes import Polygon, Ring, Shape, blob, box, chamfered, hull, one, placed
 
 
 def vehicle(rng: np.random.Generator, at: Ring, angle: float, light: Light, large: bool = False) -> Thing:
     """A car or van, or a lorry or bus where `large`."""
     metres = (rng.uniform(7, 12.5), 2.5) if large else (rng.uniform(3.9, 5.0), rng.uniform(1.75, 2.0))
     length, width = (size * light.metre for size in metres)
-    colour, height = pick(rng, PAINT), 3.0 if large else 1.5
-    body = placed(chamfered(length, width, 0.2 * width), at, angle)
-    marks = [shadow((body,), height, light, 0.5), Mark(one(body), colour, "vehicle", hides=True, contrast=0.03)]
-    glass = np.array([0.13, 0.15, 0.18])
-    if large:
-        load = placed(box(-0.48 * length, -0.42 * width, 0.28 * length, 0.42 * width), at, angle)
-        marks.append(Mark(one(load), pick(rng, FLAT + CARGO)))
-    else:
-        windows = tuple(
-            (placed(box(a * length, -0.4 * width, b * length, 0.4 * width), at, angle),)
-            for a, b in ((0.08, 0.24), (-0.40, -0.28))
-        )
-        marks.append(Mark(windows, glass, contrast=0.0, opacity=0.85))
-    return Thing(height, tuple(marks))
+    height, shape = 3.0 if large else 1.5, one(placed(chamfered(length, width, 0.2 * width), at, angle))
+
+    def part(left: float, right: float, half: float) -> Polygon:
+        return (placed(box(left * length, -half * width, right * length, half * width), at, angle),)
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        marks = [shadow(shape[0], height, light, 0.5), Mark(shape, pick(rng, PAINT), contrast=0.03)]
+        if large:
+            return [*marks, Mark((part(-0.48, 0.28, 0.42),), pick(rng, FLAT + CARGO))]
+        windows = (part(0.08, 0.24, 0.4), part(-0.40, -0.28, 0.4))
+        return [*marks, Mark(windows, np.array([0.13, 0.15, 0.18]), contrast=0.0, opacity=0.85)]
+
+    return Thing(height, paint, Body(shape, "vehicle"))
 
 
 def tree(rng: np.random.Generator, at: Ring, radius: float, light: Light) -> Thing:
     """A crown of `radius` pixels; it hides what is below and is no instance."""
-    crown = at + blob(rng, radius, radius, 0.28, 40)
-    colour = shade(rng, TREE, 0.12)
-    lit = -light.cast / np.hypot(*light.cast)
-    marks = [
-        shadow((at + (crown - at) * 0.9,), min(1.6 * radius / light.metre, 9), light, 1.5),
-        Mark(one(crown), colour, hides=True, contrast=0.22, mottle=0.15),
-        Mark(
-            one(at + 0.25 * radius * lit + blob(rng, 0.6 * radius, 0.6 * radius, 0.4, 24)),
-            np.clip(colour * 1.5, 0, 1),
-            contrast=0.25,
-            feather=0.5 * radius,
-            opacity=0.7,
-        ),
-    ]
-    return Thing(10 + rng.uniform(-6, 8), tuple(marks))
+    shape = one(at + blob(rng, radius, radius, 0.28, 40))
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        colour, trunk = shade(rng, TREE, 0.12), at + (shape[0][0] - at) * 0.9
+        lit = at + 0.25 * radius * light.towards + blob(rng, 0.6 * radius, 0.6 * radius, 0.4, 24)
+        return [
+            shadow((trunk,), min(1.6 * radius / light.metre, 9), light, 1.5),
+            Mark(shape, colour, contrast=0.22, mottle=0.15),
+            Mark(one(lit), np.clip(colour * 1.5, 0, 1), contrast=0.25, feather=0.5 * radius, opacity=0.7),
+        ]
+
+    return Thing(rng.uniform(4, 18), paint, Body(shape))
 
 
 def ship(rng: np.random.Generator, at: Ring, length: float, angle: float, light: Light, wake: bool = False) -> Thing:
@@ -55,31 +51,34 @@ def ship(rng: np.random.Generator, at: Ring, length: float, angle: float, light:
     metres = length / light.metre
     beam = length * ship_beam(metres)
     outline = hull(length, beam, rng.uniform(0.18, 0.34), rng.uniform(0.6, 0.95))
-    colour = pick(rng, PAINT[:3] if metres < 16 else DECK)
-    body = placed(outline, at, angle)
-    marks = [*(_wake(rng, at, length, beam, angle) if wake else ()), shadow((body,), min(0.12 * metres, 6), light, 1.0)]
-    marks += [
-        Mark(one(body), colour * rng.uniform(0.55, 0.9), "ship", hides=True),
-        Mark(one(placed(outline * (0.965, 0.84), at, angle)), colour, mottle=0.05),
-    ]
+    shape = one(placed(outline, at, angle))
 
-    def on_deck(left: float, right: float, half: float, paint: Colour, height: float = 0.0) -> None:
-        part = placed(box(left * length, -half * beam, right * length, half * beam), at, angle)
-        if height:
-            marks.append(shadow((part,), height, light, 0.5))
-        marks.append(Mark(one(part), paint))
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        colour = pick(rng, PAINT[:3] if metres < 16 else DECK)
+        marks = _wake(rng, at, length, beam, angle) if wake else []
+        marks += [
+            shadow(shape[0], min(0.12 * metres, 6), light, 1.0),
+            Mark(shape, colour * rng.uniform(0.55, 0.9)),
+            Mark(one(placed(outline * (0.965, 0.84), at, angle)), colour, mottle=0.05),
+        ]
+        for left, right, half, part in _deck(rng, metres):
+            ring = placed(box(left * length, -half * beam, right * length, half * beam), at, angle)
+            marks.append(Mark(one(ring), part))
+        if metres >= 16:
+            bridge = placed(box(-0.42 * length, -0.38 * beam, -0.28 * length, 0.38 * beam), at, angle)
+            marks += [shadow((bridge,), min(0.1 * metres, 8), light, 0.5), Mark(one(bridge), shade(rng, (0.85, 0.85, 0.83)))]
+        return marks
 
+    return Thing(0.5, paint, Body(shape, "ship"))
+
+
+def _deck(rng: np.random.Generator, metres: float) -> list[tuple[float, float, float, Colour]]:
+    """Boxes on deck: (left, right) over the length, half their width over the beam, colour."""
     if metres < 16:
-        on_deck(-0.25, 0.1, 0.26, shade(rng, (0.25, 0.28, 0.32), 0.15))
-        on_deck(-0.18, 0.02, 0.22, pick(rng, PAINT[:2]))
-    else:
-        holds = int(np.clip(metres / 9, 2, 9))
-        cargo = CARGO if rng.random() < 0.5 else (DECK[2], DECK[3])
-        edges = np.linspace(-0.22, 0.33, holds + 1)
-        for left, right in pairwise(edges):
-            on_deck(left + 0.004, right - 0.012, 0.34, pick(rng, cargo))
-        on_deck(-0.42, -0.28, 0.38, shade(rng, (0.85, 0.85, 0.83)), min(0.1 * metres, 8))
-    return Thing(0.5, tuple(marks))
+        return [(-0.25, 0.1, 0.26, shade(rng, (0.25, 0.28, 0.32), 0.15)), (-0.18, 0.02, 0.22, pick(rng, PAINT[:2]))]
+    cargo = CARGO if rng.random() < 0.5 else (DECK[2], DECK[3])
+    edges = np.linspace(-0.22, 0.33, int(np.clip(metres / 9, 2, 9)) + 1).tolist()
+    return [(left + 0.004, right - 0.012, 0.34, pick(rng, cargo)) for left, right in pairwise(edges)]
 
 
 def ship_beam(metres: float) -> float:
@@ -103,21 +102,18 @@ def _wake(rng: np.random.Generator, at: Ring, length: float, beam: float, angle:
 def pool(rng: np.random.Generator, at: Ring, length: float, width: float, angle: float) -> Thing:
     """A swimming pool in its paved edge."""
     outline = chamfered(length, width, 0.15 * width) if rng.random() < 0.6 else blob(rng, length / 2, width / 2, 0.12, 40)
-    water = np.array([0.28, 0.60, 0.68]) if rng.random() < 0.75 else np.array([0.22, 0.38, 0.36])
-    marks = (
-        Mark(one(placed(outline * 1.25, at, angle)), shade(rng, CONCRETE)),
-        Mark(
-            one(placed(outline, at, angle)),
-            shade(rng, tuple(water)),
-            "pool",
-            hides=True,
-            contrast=0.05,
-            rim=(water * 1.2, 0.2 * width),
-        ),
-    )
-    return Thing(0.1, marks)
+    shape = one(placed(outline, at, angle))
+
+    def paint(rng: np.random.Generator) -> list[Mark]:
+        water = shade(rng, (0.28, 0.60, 0.68) if rng.random() < 0.75 else (0.22, 0.38, 0.36))
+        edge = Mark(one(placed(outline * 1.25, at, angle)), shade(rng, CONCRETE))
+        return [edge, Mark(shape, water, rim=(water * 1.2, 0.2 * width))]
+
+    return Thing(0.1, paint, Body(shape, "pool"))
 
 
-def patch(shape: Shape, colour: Colour, mottle: float = 0.08, feather: float = 0.0, height: float = 0.0) -> Thing:
-    """Plain ground of another colour."""
-    return Thing(height, (Mark(shape, colour, mottle=mottle, feather=feather),))
+def patch(
+    shape: Shape, colour: RGB | Colour, spread: float = 0.08, mottle: float = 0.08, feather: float = 0.0, height: float = 0.0
+) -> Thing:
+    """Plain ground of another colour, shaded by `spread`."""
+    return Thing(height, lambda rng: [Mark(shape, shade(rng, colour, spread), mottle=mottle, feather=feather)])

@@ -41,7 +41,7 @@ def _street(site: Site, frame: Frame, lane: Lot, paving: Colour) -> None:
     """Asphalt with pavements and cars; a street's length is its longer side."""
     rng, metre = site.rng, site.light.metre
     ring = frame.ring(lane)
-    site.things.append(patch(one(ring), shade(rng, CONCRETE), height=-2))
+    site.things.append(patch(one(ring), CONCRETE, height=-2))
     upright = lane.width > lane.length
     across, along = (lane.length, lane.width) if upright else (lane.width, lane.length)
     edge = 0.14 * across
@@ -50,7 +50,7 @@ def _street(site: Site, frame: Frame, lane: Lot, paving: Colour) -> None:
         if upright
         else Lot(lane.left, lane.top + edge, lane.right, lane.bottom - edge)
     )
-    site.things.append(patch(one(frame.ring(inner)), paving, height=-1.5))
+    site.things.append(patch(one(frame.ring(inner)), paving, 0, height=-1.5))
     place = -along / 2
     while place < along / 2:
         place += site.metres(5.5, 6) if rng.random() < 0.5 else site.metres(8, 30)
@@ -70,7 +70,7 @@ def car_park(site: Site, frame: Frame, lot: Lot, paving: Colour) -> None:
     """Rows of stalls on both sides of aisles, more or less full."""
     rng, metre = site.rng, site.light.metre
     stall, depth, aisle = 2.6 * metre, 5.2 * metre, 6.2 * metre
-    site.things.append(patch(one(frame.ring(lot)), paving * rng.uniform(0.8, 1.3), height=-1))
+    site.things.append(patch(one(frame.ring(lot)), paving, 0.14, height=-1))
     full, lines = rng.uniform(0.25, 0.9), []
     row, upper = lot.top, True
     while row + depth <= lot.bottom:
@@ -84,12 +84,13 @@ def car_park(site: Site, frame: Frame, lot: Lot, paving: Colour) -> None:
         site.rows.append([(spot, turn, False) for spot, turn in zip(spots, turns, strict=True) if site.holds(spot)])
         row, upper = row + depth + (aisle if upper else 0), not upper
     if lines:
-        site.things.append(Thing(-0.5, (Mark(tuple(lines), LINES, opacity=0.6),)))
+        site.things.append(Thing(-0.5, lambda rng: [Mark(tuple(lines), LINES, opacity=rng.uniform(0.3, 0.8))]))
 
 
 def _garden(site: Site, frame: Frame, lot: Lot, with_pool: bool) -> None:
+    """Grass, trees at its edges, and a pool where there is room."""
     rng = site.rng
-    site.things.append(patch(one(frame.ring(lot)), shade(rng, GRASS, 0.12), 0.15, feather=2, height=-1))
+    site.things.append(patch(one(frame.ring(lot)), GRASS, 0.12, 0.15, feather=2, height=-1))
     small = min(lot.length, lot.width)
     if with_pool and small > 5 * site.light.metre:
         length = min(site.metres(5, 12), 0.6 * small)
@@ -105,8 +106,8 @@ def _plot(site: Site, frame: Frame, lot: Lot, green: float) -> None:
     """A building in its lot, with a yard, and trees that may hang over the roof."""
     rng, metre = site.rng, site.light.metre
     if rng.random() < 0.7:
-        yard = shade(rng, GRASS if rng.random() < 0.6 else (CONCRETE, SOIL, DRY)[rng.integers(3)], 0.1)
-        site.things.append(patch(one(frame.ring(lot.inset(0.3 * metre))), yard, 0.1, feather=1, height=-1))
+        yard = GRASS if rng.random() < 0.6 else (CONCRETE, SOIL, DRY)[rng.integers(3)]
+        site.things.append(patch(one(frame.ring(lot.inset(0.3 * metre))), yard, 0.1, 0.1, feather=1, height=-1))
     free = lot.inset(min(site.metres(0.8, 3), 0.12 * min(lot.length, lot.width)))
     length, width = free.length * rng.uniform(0.55, 1), free.width * rng.uniform(0.55, 1)
     if max(length, width) > 3.2 * min(length, width):
