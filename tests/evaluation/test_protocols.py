@@ -24,7 +24,7 @@ def test_known_protocols_are_the_published_ones():
 
 
 def test_unknown_protocol_lists_the_known_ones():
-    with pytest.raises(ValueError, match="no evaluation protocol 'focalclick'; choose one of paper, simpleclick, ritm"):
+    with pytest.raises(ValueError, match="no evaluation protocol 'focalclick'; choose one of paper, simpleclick, close, ritm"):
         protocol("focalclick")
 
 
