@@ -5,6 +5,7 @@ import torch
 
 from vfm_isrefiner.models.build import BUILDERS, SIZES, build_from_config, build_isrefiner, build_mfp, build_simpleclick
 from vfm_isrefiner.models.freeze import count_parameters, frozen_names, trainable_parameters
+from vfm_isrefiner.models.normalise import Normalise
 
 SIZE = 64
 
@@ -81,7 +82,7 @@ def test_frozen_backbone_stays_in_eval_and_without_gradient() -> None:
 
 @pytest.mark.slow
 def test_parameters_of_the_paper_size() -> None:
-    """Table III: 40.11 M trainable of the paper's model; 98.66 M of MFP and 98.03 M of SimpleClick less what never runs there."""
+    """Table III: 40.11 M trainable of the paper's; MFP's 98.66 M and SimpleClick's 98.03 M less what never runs there."""
     total, trainable = count_parameters(build_isrefiner("paper"))[""]
     assert trainable == 41_487_927
     assert 38e6 < trainable < 43e6
@@ -128,6 +129,4 @@ def test_errors_name_the_choices() -> None:
     with pytest.raises(ValueError, match="float RGB"):
         build_isrefiner("test").encode_image(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     with pytest.raises(ValueError, match="'rgb' or 'bgr'"):
-        from vfm_isrefiner.models.normalise import Normalise
-
         Normalise("hsv")
