@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wandb
 
 import vfm_isrefiner
 from vfm_isrefiner.cli.settings import conf_folder
@@ -117,3 +118,11 @@ def test_an_installed_package_brings_its_conf(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == (package / "conf").resolve()
+
+
+def test_wandb_offline_needs_no_account_and_is_finished(isrefiner, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    assert isrefiner("train", *QUICK, "test=false", "callbacks.panels=null", "logger=wandb") == 0
+    assert list(run_folder("train").glob("wandb/offline-run-*/*.wandb"))
+    assert wandb.run is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
@@ -19,7 +19,7 @@ from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.report import figures, tables
-from vfm_isrefiner.rollout import Round
+from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.panels import draw_panels
 from vfm_isrefiner.training.restore import restored_network
@@ -37,7 +37,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     network, title = network_of(cfg)
     device = chosen_device(cfg.device)
     passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)  # type: ignore[union-attr,operator]
-    round = Round(network.to(device).eval(), instantiate(cfg.modulation), first_click_passes=passes)
+    round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
     datamodule.setup("test" if cfg.split == "test" else "validate")

@@ -36,11 +36,13 @@ def table(network: nn.Module, image_size: int) -> list[tuple[str, int, int, int,
     with torch.no_grad():
         features, per_image = _counted(network, lambda: network.encode_image(image))  # type: ignore[operator]
         _, per_click = _counted(network, lambda: network(features, zeros[:, :2], zeros[:, :1], zeros[:, :1]))
-    rows = [(name, *counts[name], per_image[name], per_click[name]) for name in counts if name and counts[name][0]]
+    rows: list[tuple[str, int, int, int, int]] = [
+        (name, *counts[name], per_image[name], per_click[name]) for name in counts if name and counts[name][0]
+    ]
     # functions called between the parts, such as a projection with a slice of a part's weights
-    rest = [totals[""] - sum(row[column] for row in rows) for column, totals in ((3, per_image), (4, per_click))]
-    if any(rest):
-        rows.append(("between the parts", 0, 0, *rest))
+    rest_image, rest_click = per_image[""] - sum(row[3] for row in rows), per_click[""] - sum(row[4] for row in rows)
+    if rest_image or rest_click:
+        rows.append(("between the parts", 0, 0, rest_image, rest_click))
     return [*rows, ("all", *counts[""], per_image[""], per_click[""])]
 
 

@@ -29,7 +29,7 @@ def write_row(folder: Path, name: str | None, scores: Mapping[str, float]) -> No
 
 def flat_scores(summaries: Mapping[str, Mapping[str, Any]], prefix: str = "") -> dict[str, float]:
     """The numbers of some summaries that go into a row: `<prefix><set>/noc80` and so on; undefined ones are left out."""
-    row = {}
+    row: dict[str, Any] = {}
     for source, summary in summaries.items():
         row |= {f"{prefix}{source}/noc{threshold}": value for threshold, value in summary["noc"].items()}
         row |= {f"{prefix}{source}/miou@{k}": summary["miou"].get(k) for k in ("1", "5", "20")}

@@ -49,7 +49,8 @@ def run(cfg: DictConfig) -> dict[str, float]:
             write_row(folder, cfg.name, row)
     finally:
         finish_loggers()
-    print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
+    if trainer.is_global_zero:
+        print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
     return row
 
 

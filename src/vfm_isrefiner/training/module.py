@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,7 +17,7 @@ from vfm_isrefiner.losses import normalized_focal_loss
 from vfm_isrefiner.metrics import iou
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names, trainable_parameters
 from vfm_isrefiner.modulation import Modulation
-from vfm_isrefiner.rollout import Round, WholeImage
+from vfm_isrefiner.rollout import Network, Round, WholeImage
 from vfm_isrefiner.training.errors import TrainingError
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -53,7 +53,7 @@ class InteractiveSegmentation(LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.round = Round(network, modulation, first_click_passes=first_click_passes)
+        self.round = Round(cast(Network, network), modulation, first_click_passes=first_click_passes)
         self.segmenter = WholeImage(self.round)
         self.optimizer, self.scheduler, self.loss = optimizer, scheduler, loss
         self.threshold, self.network_seed = threshold, network_seed
@@ -71,8 +71,8 @@ class InteractiveSegmentation(LightningModule):
             TrainingError: no clicks were prepared for this batch, or the loss is not a number.
         """
         interaction = self._take(batch)
-        features = self.segmenter.start(batch.image, batch.size).features
-        logits = self.round.logits(features, None, interaction.clicks, interaction.prob)
+        features, flipped = self.round.encode(batch.image)
+        logits = self.round.logits(features, flipped, interaction.clicks, interaction.prob)
         loss = self.loss(logits, batch.mask, batch.ignore)
         mean = loss.mean()
         if not torch.isfinite(mean):
