@@ -44,5 +44,5 @@ wheel: install ## build the wheel and the source archive into dist/
 	$(BIN)/uv build
 
 clean: ## remove what was made here (not outputs/)
-	rm -rf $(VENV) dist build demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) dist build demo .pytest_cache .ruff_cache .mypy_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -113,10 +114,18 @@ class InstanceBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> InstanceBatch:
         """The same batch with its tensors on `device`."""
-        tensors = (t.to(device, non_blocking=non_blocking) for t in (self.image, self.mask, self.ignore, self.size))
-        return InstanceBatch(*tensors, self.id, self.source, self.category, self.gsd.to(device, non_blocking=non_blocking))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> InstanceBatch:
         """Page-locked copy, for the DataLoader's `pin_memory`."""
-        tensors = (t.pin_memory() for t in (self.image, self.mask, self.ignore, self.size))
-        return InstanceBatch(*tensors, self.id, self.source, self.category, self.gsd.pin_memory())
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> InstanceBatch:
+        return replace(
+            self,
+            image=move(self.image),
+            mask=move(self.mask),
+            ignore=move(self.ignore),
+            size=move(self.size),
+            gsd=move(self.gsd),
+        )

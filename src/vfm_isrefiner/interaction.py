@@ -28,20 +28,28 @@ class ImageFeatures:
 
     def rows(self, index: Tensor) -> ImageFeatures:
         """The features of the images that `index` (a mask or indices over B) selects."""
-        return self._each(lambda tensor: tensor[index])
+
+        def pick(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[index]
+
+        return ImageFeatures(self.image[index], pick(self.patches), pick(self.ife), pick(self.ife_kv))
 
     def updated(self, index: Tensor, new: ImageFeatures) -> ImageFeatures:
         """A copy in which the rows of `index` (B,) bool are those of `new`, in order."""
 
-        def put(old: Tensor | None, fresh: Tensor | None) -> Tensor | None:
-            if old is None or fresh is None:
-                return old
+        def put(old: Tensor, fresh: Tensor) -> Tensor:
             result = old.clone()
             result[index] = fresh.to(old.dtype)
             return result
 
+        def put_if_any(old: Tensor | None, fresh: Tensor | None) -> Tensor | None:
+            return old if old is None or fresh is None else put(old, fresh)
+
         return ImageFeatures(
-            *(put(getattr(self, name), getattr(new, name)) for name in ("image", "patches", "ife", "ife_kv"))  # type: ignore[arg-type]
+            put(self.image, new.image),
+            put_if_any(self.patches, new.patches),
+            put_if_any(self.ife, new.ife),
+            put_if_any(self.ife_kv, new.ife_kv),
         )
 
     @staticmethod
@@ -52,11 +60,8 @@ class ImageFeatures:
             tensors = [getattr(part, name) for part in parts]
             return None if tensors[0] is None else torch.cat(tensors)
 
-        return ImageFeatures(join("image"), join("patches"), join("ife"), join("ife_kv"))  # type: ignore[arg-type]
-
-    def _each(self, change) -> ImageFeatures:  # noqa: ANN001
-        values = (getattr(self, name) for name in ("image", "patches", "ife", "ife_kv"))
-        return ImageFeatures(*(None if value is None else change(value) for value in values))
+        image = torch.cat([part.image for part in parts])
+        return ImageFeatures(image, join("patches"), join("ife"), join("ife_kv"))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """`isrefiner evaluate`: any checkpoint in, a table and files out; wrong input told in a line."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from vfm_isrefiner.cli.evaluate import chosen_device
+from vfm_isrefiner.cli.settings import conf_folder
+from vfm_isrefiner.evaluation import PROTOCOLS
 from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import save_network
 
@@ -57,7 +60,11 @@ def test_wrong_input_ends_with_a_line_and_status_1(isrefiner, capsys, words, tol
 
 def test_help_shows_examples(isrefiner, capsys):
     assert isrefiner("evaluate", "--help") == 0
-    assert "isrefiner evaluate checkpoint=" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "isrefiner evaluate checkpoint=" in out
+    for group in ("data", "model", "modulation"):
+        assert f"{group}: {', '.join(sorted(path.stem for path in (conf_folder() / group).glob('*.yaml')))}" in out
+    assert set(re.search(r"protocol=(\S+)", out)[1].split("|")) == set(PROTOCOLS)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the message misses")

@@ -87,6 +87,12 @@ def test_curves_name_their_last_value(tmp_path, drawn_figures):
     line = drawn_figures[0].axes[0].get_lines()[0]
     assert np.allclose(line.get_ydata(), [100 * value for value in summary["miou"].values()])
     miou_curves({"ours": summary}, tmp_path / "sources.png", by_source=True)
+    for axis in (*drawn_figures[0].axes, *drawn_figures[1].axes):  # the legend covers no curve, and is all in the picture
+        legend = axis.get_legend().get_window_extent()
+        assert not legend.overlaps(axis.get_window_extent())
+        assert axis.figure.bbox.containsx(legend.x0)
+        assert axis.figure.bbox.containsx(legend.x1)
+        assert axis.figure.bbox.containsy(legend.y0)
     assert [axis.get_title() for axis in drawn_figures[1].axes] == ["drawn", "other"]
 
 

@@ -1,24 +1,27 @@
-"""Training learns, within two minutes, and each part of the loop is needed for it.
+"""Training learns, within two minutes, and a broken clicker, modulation or decoder shows.
 
-What breaking a part costs was measured with `python tests/training/test_learning.py BREAK`; docs/results.md has the numbers.
-A network that sees clicks, history and the modulated map adapts to a map that is merely wrong, so what the modulation
-carries is proved by a second network that hears of later clicks through that map alone.
+`python tests/training/test_learning.py BREAK` prints what each break costs; docs/results.md has the numbers. NoC falls with a
+broken clicker and a frozen decoder. It hardly does with a broken modulation: a network that also sees clicks and history
+learns to live with a map that is consistently wrong. So the map itself is judged too, on the trained network's own rounds.
 """
 
 import sys
 import warnings
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from vfm_isrefiner.click_maps import click_maps
+from vfm_isrefiner.clicks import Clicks
 from vfm_isrefiner.data.augment import PaperAugmentation
 from vfm_isrefiner.data.datamodule import RemoteSensingInstances
 from vfm_isrefiner.data.synthetic import SyntheticScenes
-from vfm_isrefiner.evaluation import evaluate, protocol, running
+from vfm_isrefiner.evaluation import evaluate, protocol, running, trace
 from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_none
 from vfm_isrefiner.rollout import Round
@@ -29,30 +32,29 @@ from vfm_isrefiner.training.simulate_clicks import SimulateClicks
 SIDE, STEPS, BATCH, EPOCHS = 64, 300, 16, 10
 UNTRAINED = 19.5  # NoC@80 of an untrained network is above it
 LEARNED = 16.0  # and of a trained one below it; with a broken clicker or a frozen decoder it is not
-HEARD = 16.0
+CLOSER = 0.05  # by so much M_mod is nearer to the mask than M_prev around a new click; a broken modulation is not
 RULE = protocol("close").resized((SIDE, SIDE))
-
-
-class LaterClicksByModulation(torch.nn.Module):
-    """A network that is shown the first click, and from then on M_mod alone: no click maps, no M_prev."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-        self.config = {}
-
-    def encode_image(self, image):
-        return self.network.encode_image(image)
-
-    def forward(self, features, click_maps, prev_prob, mod_prob):
-        first = ~prev_prob.flatten(1).any(1)[:, None, None, None]
-        return self.network(features, click_maps * first, torch.zeros_like(prev_prob), mod_prob)
 
 
 def noc80(network, modulation):
     """NoC@80 on held-out scenes."""
     scenes = SyntheticScenes(count=40, size=SIDE, seed=9).where(min_area=60, limit=60, seed=1)
     return evaluate(Round(network.eval(), modulation), scenes, RULE, batch_size=30).summary()["noc"]["80"]
+
+
+def closer(network, modulation, reach=10):
+    """How much nearer M_mod is to the mask than M_prev within `reach` px of each new click: the mean difference of |p - mask|."""
+    scenes = SyntheticScenes(count=40, size=SIDE, seed=9).where(min_area=60, limit=20, seed=1)
+    play, rule, gains = Round(network.eval(), modulation), replace(RULE, max_clicks=5), []
+    for scene in scenes:
+        history = trace(play, scene, rule)
+        for before, after in pairwise(history):
+            clicks = after.clicks
+            near = click_maps(Clicks(clicks.yx[:, -1:], torch.ones(1, 1, dtype=torch.int8)), (SIDE, SIDE), reach)[:, :1] > 0
+            near &= ~scene.ignore
+            errors = [(prob - scene.mask.float()).abs()[near].mean() for prob in (before.prob, modulation(before.prob, clicks))]
+            gains.append((errors[0] - errors[1]).item())
+    return sum(gains) / len(gains)
 
 
 def learn(network, modulation, seed=0):
@@ -90,7 +92,7 @@ def learn(network, modulation, seed=0):
 
 def small_network(seed=0):
     torch.manual_seed(seed)
-    return build_isrefiner("test", image_size=SIDE, train_backbone=True)
+    return build_isrefiner("test", image_size=SIDE)
 
 
 @pytest.mark.slow
@@ -98,12 +100,7 @@ def test_training_learns_to_need_fewer_clicks():
     network = small_network()
     assert noc80(network, modulate_isrefiner) > UNTRAINED
     assert noc80(learn(network, modulate_isrefiner), modulate_isrefiner) < LEARNED
-
-
-@pytest.mark.slow
-def test_later_clicks_reach_the_network_through_the_modulated_map():
-    network = learn(LaterClicksByModulation(small_network()), modulate_isrefiner)
-    assert noc80(network, modulate_isrefiner) < HEARD
+    assert closer(network, modulate_isrefiner) > CLOSER
 
 
 def swapped(choose):
@@ -117,20 +114,21 @@ def swapped(choose):
 
 
 def main(broken: str) -> None:
-    """Print NoC@80 of both trainings with one part broken: none, clicker, decoder, modulation_none, modulation_zero."""
-    modulation = {"modulation_none": modulate_none, "modulation_zero": lambda prob, clicks: torch.zeros_like(prob)}.get(
-        broken, modulate_isrefiner
-    )
+    """Print both measures with one part broken: none, clicker, decoder, modulation_none, _zero or _inverted."""
+    modulation = {
+        "modulation_none": modulate_none,
+        "modulation_zero": lambda prob, clicks: torch.zeros_like(prob),
+        "modulation_inverted": lambda prob, clicks: 1 - modulate_isrefiner(prob, clicks),
+    }.get(broken, modulate_isrefiner)
     if broken == "clicker":
         simulate_clicks.sample_next_click = swapped(simulate_clicks.sample_next_click)
         running.next_click = swapped(running.next_click)
-    for name, wrap in (("whole network", lambda network: network), ("later clicks by M_mod alone", LaterClicksByModulation)):
-        inner = small_network()
-        if broken == "decoder":
-            for part in (inner.mask_decoder, inner.dynamic_conv, inner.upsample_fused):
-                part.requires_grad_(False)
-        network = wrap(inner)
-        print(f"{broken:<16}{name:<30}NoC@80 {noc80(learn(network, modulation), modulation):.2f}", flush=True)
+    network = small_network()
+    if broken == "decoder":
+        for part in (network.mask_decoder, network.pyramid_fusion, network.upsample_fused, network.dynamic_conv):
+            part.requires_grad_(False)
+    learn(network, modulation)
+    print(f"{broken:<20} NoC@80 {noc80(network, modulation):5.2f}  closer {closer(network, modulation):+.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import flat_scores, write_row
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
+from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.report import figures, tables
 from vfm_isrefiner.rollout import Network, Round
@@ -36,7 +37,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     rule = named(cfg.protocol, cfg.input_size)  # an unknown name is told before anything is loaded
     network, title = network_of(cfg)
     device = chosen_device(cfg.device)
-    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)  # type: ignore[union-attr,operator]
+    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
     round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
@@ -55,7 +56,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     return summaries
 
 
-def network_of(cfg: DictConfig) -> tuple[nn.Module, str]:
+def network_of(cfg: DictConfig) -> tuple[AnyNetwork, str]:
     """The network that `cfg.checkpoint` holds, or the untrained one of `cfg.model`; and a name for the table."""
     if cfg.checkpoint is None:
         print("checkpoint=null: an untrained network, as model=... says; give checkpoint=FILE for a trained one.")
@@ -104,7 +105,7 @@ def evaluate_sets(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no instance; give 1 or more, or null for all.")
-    device = next(round.network.parameters()).device  # type: ignore[attr-defined]
+    device = next(cast(nn.Module, round.network).parameters()).device
     summaries = {}
     for name, instances in sets.items():
         chosen = instances if limit is None else instances.where(limit=limit)
@@ -118,7 +119,8 @@ def evaluate_sets(
     table = tables.markdown_table(summaries)
     (folder / "table.md").write_text(table + "\n")
     figures.miou_curves(summaries, folder / "curve.png")
-    print(f"{table}\n\nleft in {folder}: table.md, curve.png, summary.json, instances.parquet, panels/")
+    each = " and a folder for each set with" if len(sets) > 1 else ","
+    print(f"{table}\n\nleft in {folder}: table.md, curve.png{each} summary.json, instances.parquet, panels/")
     return summaries
 
 

@@ -23,12 +23,12 @@ usage: isrefiner COMMAND [name=value ...]
 examples:
   isrefiner demo out=demo                                     no data needed, a few minutes
   isrefiner train experiment=smoke                            the whole training in seconds, on drawn scenes
-  isrefiner train data=real model.size=tiny                   on the images of paths.shared (default ../shared)
-  isrefiner train -m model.theta=0.5,1.0,learnable            three runs and one table
+  isrefiner train experiment=real_small                       on the images of paths.shared ($VFM_SHARED, else ../shared)
+  isrefiner train experiment=smoke -m model.theta=0.5,1.0     two runs and one table
   isrefiner evaluate checkpoint=outputs/.../last.ckpt         NoC table, curve and pictures
   isrefiner model model.size=paper                            what the paper's Table III counts
 
-isrefiner COMMAND --help tells more. Results go to a dated folder under ./outputs.
+isrefiner COMMAND --help tells more. Results go to a dated folder under ./outputs, those of the demo to out.
 """
 
 

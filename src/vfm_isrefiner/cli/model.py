@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
+    from vfm_isrefiner.models.build import AnyNetwork
+
 DESCRIPTION = """The parts of a network: parameters, trainable ones, and floating-point operations.
 
 FLOPs are those of the matrix products and convolutions on one image of model.image_size, a multiplication and an
@@ -22,7 +24,7 @@ EXAMPLES = """examples:
 """
 
 
-def table(network: nn.Module, image_size: int) -> list[tuple[str, int, int, int, int]]:
+def table(network: AnyNetwork, image_size: int) -> list[tuple[str, int, int, int, int]]:
     """(part, parameters, trainable, FLOPs per image, FLOPs per click) of each child of `network`, the whole last."""
     import torch
 
@@ -34,7 +36,7 @@ def table(network: nn.Module, image_size: int) -> list[tuple[str, int, int, int,
     image = torch.zeros(1, 3, image_size, image_size)
     zeros = torch.zeros(1, 4, image_size, image_size)
     with torch.no_grad():
-        features, per_image = _counted(network, lambda: network.encode_image(image))  # type: ignore[operator]
+        features, per_image = _counted(network, lambda: network.encode_image(image))
         _, per_click = _counted(network, lambda: network(features, zeros[:, :2], zeros[:, :1], zeros[:, :1]))
     rows: list[tuple[str, int, int, int, int]] = [
         (name, *counts[name], per_image[name], per_click[name]) for name in counts if name and counts[name][0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
@@ -34,7 +34,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     folder = Path(cfg.paths.run)
     resume = checkpoint_to_resume(cfg.ckpt_path, folder, Path(cfg.paths.outputs))
     for logger in trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+        logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)))
     print(f"training in {folder}" + (f", resumed from {resume}" if resume else ""))
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=resume)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import timm
 from timm.models.eva import Eva
@@ -23,6 +24,9 @@ from vfm_isrefiner.models.pyramid_fusion import PyramidFusion
 from vfm_isrefiner.models.simple_fpn import SimpleFPN
 from vfm_isrefiner.models.simpleclick import SimpleClick
 from vfm_isrefiner.models.vit import ViT
+
+AnyNetwork = ISRefiner | MFP | SimpleClick
+N = TypeVar("N", ISRefiner, MFP, SimpleClick)
 
 
 @dataclass(frozen=True)
@@ -138,10 +142,14 @@ def build_simpleclick(
     return _loaded(network, backbone_checkpoint, checkpoint)
 
 
-BUILDERS = {"isrefiner": build_isrefiner, "mfp": build_mfp, "simpleclick": build_simpleclick}
+BUILDERS: dict[str, Callable[..., AnyNetwork]] = {
+    "isrefiner": build_isrefiner,
+    "mfp": build_mfp,
+    "simpleclick": build_simpleclick,
+}
 
 
-def build_from_config(config: dict[str, Any]) -> nn.Module:
+def build_from_config(config: dict[str, Any]) -> AnyNetwork:
     """The network that `network.config` describes, with fresh weights.
 
     Raises:
@@ -152,7 +160,9 @@ def build_from_config(config: dict[str, Any]) -> nn.Module:
     if kind not in BUILDERS:
         raise ValueError(f"network kind {kind!r} is unknown; known are {', '.join(BUILDERS)}.")
     if isinstance(arguments.get("size"), dict):
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments["size"].items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in arguments["size"].items()
+        }
         arguments["size"] = Dimensions(**fields)
     return BUILDERS[kind](**arguments)
 
@@ -178,7 +188,7 @@ def _vit(
 ) -> tuple[Dimensions, ViT]:
     dims = _dimensions(size)
     if backbone is None:
-        vit = VisionTransformer(
+        plain = VisionTransformer(
             img_size=image_size,
             patch_size=dims.patch,
             embed_dim=dims.width,
@@ -186,9 +196,10 @@ def _vit(
             num_heads=dims.heads,
             num_classes=0,
         )
-        return dims, ViT(vit, auxiliary=auxiliary, attention=attention)
+        return dims, ViT(plain, auxiliary=auxiliary, attention=attention)
     if not timm.is_model(backbone):
         raise ValueError(f"backbone {backbone!r} is not a timm model; `timm.list_models('*vit*')` lists the names.")
+    vit: nn.Module | None
     try:
         vit = timm.create_model(backbone, pretrained=False, num_classes=0, img_size=image_size)
     except TypeError:  # the model takes no img_size: a convolutional network
@@ -206,7 +217,7 @@ def _early_fusion(name: str, width: int) -> nn.Module:
     return GatedFusion(width) if name == "gated" else FixedFusion({"fixed": 0.5, "first": 1.0, "second": 0.0}[name])
 
 
-def _loaded(network, backbone_checkpoint, checkpoint):  # noqa: ANN001, ANN202
+def _loaded(network: N, backbone_checkpoint: str | Path | None, checkpoint: str | Path | None) -> N:
     from vfm_isrefiner.models import checkpoints  # here, because reading a file of ours builds a network
 
     if backbone_checkpoint is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vfm_isrefiner.models.build import Dimensions, build_from_config
+from vfm_isrefiner.models.build import AnyNetwork, Dimensions, build_from_config
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names
 from vfm_isrefiner.models.network_file import TRAINED_PART, CheckpointError, must_exist, read_file, save_network
 from vfm_isrefiner.models.published_names import NEVER_RUN, PREFIXES, published_name
@@ -20,7 +20,7 @@ __all__ = ["CheckpointError", "load_any", "load_backbone", "load_into", "load_ne
 STATE_KEYS = ("state_dict", "model")  # SimpleClick, MFP, VFM-ISRefiner; MAE
 
 
-def load_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> nn.Module:
+def load_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> AnyNetwork:
     """The network of one of our files.
 
     A file that holds only the trained part takes its frozen part from `backbone_checkpoint`.
@@ -41,7 +41,7 @@ def load_network(path: str | Path, *, backbone_checkpoint: str | Path | None = N
     return network.eval()
 
 
-def load_any(path: str | Path, *, backbone_checkpoint: str | Path | None = None, released: bool = False) -> nn.Module:
+def load_any(path: str | Path, *, backbone_checkpoint: str | Path | None = None, released: bool = False) -> AnyNetwork:
     """A network from any file that we know: ours, or the authors', MFP's or SimpleClick's `.pth`, told by its keys.
 
     Sizes are read off the file. `released` builds VFM-ISRefiner as its weights were trained (docs/beware.md); the paper's
@@ -61,7 +61,7 @@ def load_any(path: str | Path, *, backbone_checkpoint: str | Path | None = None,
     return network.eval()
 
 
-def load_into(network: nn.Module, path: Path) -> None:
+def load_into(network: AnyNetwork, path: Path) -> None:
     """Fill a whole network from one of our files, whole or trained part, or from a published one of its kind.
 
     Raises:
@@ -79,7 +79,7 @@ def load_into(network: nn.Module, path: Path) -> None:
     fill_from_published(network, state, path)
 
 
-def load_backbone(network: nn.Module, path: Path) -> None:
+def load_backbone(network: AnyNetwork, path: Path) -> None:
     """Fill `vit` and `fpn` (and nothing else) from MFP's, SimpleClick's, VFM-ISRefiner's or MAE's file, or from one of ours.
 
     MAE has the ViT alone: the patch embedding of M and the pyramid keep their fresh weights. SimpleClick has no channel for
@@ -179,7 +179,7 @@ def _ours_from_published(kind: str, state: dict[str, Tensor], names: set[str]) -
     return found
 
 
-def fill_from_published(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def fill_from_published(network: AnyNetwork, state: dict[str, Tensor], path: Path) -> None:
     own, kind = network.state_dict(), network.config["kind"]
     wanted = set(own)
     found = _ours_from_published(kind, state, wanted)

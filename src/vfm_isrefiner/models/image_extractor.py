@@ -69,7 +69,7 @@ class ImageExtractor(nn.Module):
 
     def __init__(self, out_width: int, widths: tuple[int, int, int, int] = (64, 128, 256, 512)) -> None:
         super().__init__()
-        stages = [ResBlock(3, widths[0])]
+        stages: list[nn.Module] = [ResBlock(3, widths[0])]
         stages += [DeformableResBlock(before, after) for before, after in pairwise(widths)]
         self.blocks = nn.Sequential(*stages)
         self.project = nn.Conv2d(widths[-1], out_width, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
@@ -103,7 +105,7 @@ class ViT(nn.Module):
         grid = click_grid.shape[-2:]
         tokens = self._with_prefix(patches + click_grid.flatten(2).transpose(1, 2))
         tokens = self.vit.norm_pre(tokens) if hasattr(self.vit, "norm_pre") else tokens
-        rope = self.vit.rope.get_embed(shape=list(grid)) if self.rotary and self.vit.rope is not None else None
+        rope = self._rotary_embedding(grid)
         prefix = tokens.shape[1] - grid[0] * grid[1]
         early: dict[int, Tensor] = {}
         depth = len(self.vit.blocks)
@@ -118,6 +120,10 @@ class ViT(nn.Module):
         deep = tokens[:, prefix:].transpose(1, 2).unflatten(2, grid)
         first, second = self.early_blocks
         return (early[first], early[second]), deep
+
+    def _rotary_embedding(self, grid: torch.Size) -> Tensor | None:
+        rope: Any = self.vit.rope if isinstance(self.vit, Eva) else None  # of one of timm's several classes
+        return None if rope is None else rope.get_embed(shape=list(grid))
 
     def _with_prefix(self, tokens: Tensor) -> Tensor:
         if not self.prefix_tokens:

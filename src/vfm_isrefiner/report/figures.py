@@ -115,10 +115,12 @@ def miou_curves(summaries: Mapping[str, Mapping[str, Any]], path: str | Path, *,
         raise ValueError("miou_curves needs a summary with at least one evaluated instance.")
     columns = min(3, len(plots))
     rows = -(-len(plots) // columns)
-    figure = Figure(figsize=(max(5.4, 4.2 * columns), 3.7 * rows), layout="constrained")
+    legend_columns = 2 if columns == 1 and len(summaries) > 1 else 1
+    height = 3.7 + 0.17 * -(-len(summaries) // legend_columns)
+    figure = Figure(figsize=(max(5.4, 4.2 * columns), height * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, (source, plot) in zip(axes, plots.items(), strict=False):
-        _curves(axis, plot, list(summaries))
+        _curves(axis, plot, list(summaries), legend_columns)
         axis.set_title(source, fontsize=10)
     for axis in axes[len(plots) :]:
         axis.set_axis_off()
@@ -137,7 +139,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return Path(path)
 
 
-def _curves(axis: Axes, plot: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> None:
+def _curves(axis: Axes, plot: Mapping[str, Mapping[str, Any]], names: Sequence[str], legend_columns: int) -> None:
     highest = 1
     for name, summary in plot.items():
         values = [100 * value for value in summary["miou"].values() if value is not None]
@@ -148,7 +150,7 @@ def _curves(axis: Axes, plot: Mapping[str, Mapping[str, Any]], names: Sequence[s
             range(1, len(values) + 1),
             values,
             color=LINES[style % len(LINES)],
-            marker=MARKERS[style % len(MARKERS)],
+            marker=MARKERS[(style + style // len(LINES)) % len(MARKERS)],  # with a colour's second use goes another marker
             markersize=4,
             linewidth=1.6,
             label=f"{name} [{values[-1]:.2f}]",
@@ -158,7 +160,8 @@ def _curves(axis: Axes, plot: Mapping[str, Mapping[str, Any]], names: Sequence[s
     axis.set_ylabel("mean IoU (%)")
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=8, loc="lower right", frameon=False)
+    # below the axes, where it covers no curve
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=legend_columns, frameon=False)
 
 
 def _grid(rows: int, columns: int, *, row_title: float = 0.0, beside: float = 0.0) -> tuple[Figure, Any]:

@@ -62,7 +62,7 @@ class EvaluateNoC(Callback):
     def evaluate(self, trainer: Trainer, module: LightningModule) -> Evaluation:
         """All instances of all sets, the same object on every rank."""
         assert isinstance(module, InteractiveSegmentation), "EvaluateNoC goes with InteractiveSegmentation"
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it in fit
         sets = datamodule.evaluation_sets(self.split)
         share_statistics(module.network, trainer.world_size)
         with in_eval_mode(module.network), trainer.precision_plugin.forward_context():

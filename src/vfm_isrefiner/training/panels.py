@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from torch import nn
 
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, trace
@@ -54,7 +55,7 @@ class Panels(Callback):
         if (trainer.current_epoch + 1) % self.every_n_epochs or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, InteractiveSegmentation), "Panels goes with InteractiveSegmentation"
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it in fit
         place = self.folder / f"epoch={trainer.current_epoch:03d}"
         with in_eval_mode(pl_module.network), trainer.precision_plugin.forward_context():
             files = [
@@ -72,7 +73,7 @@ def draw_panels(
 ) -> list[Path]:
     """Pictures of `count` instances spread evenly over the set; the files."""
     files = []
-    device = next(round.network.parameters()).device  # type: ignore[attr-defined]
+    device = next(cast(nn.Module, round.network).parameters()).device
     for number in range(min(count, len(instances))):
         instance = instances[number * len(instances) // count if count < len(instances) else number]
         file = folder / f"{instance.source}-{instance.id.replace('/', '_')}.png"

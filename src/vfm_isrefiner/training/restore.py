@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vfm_isrefiner.models.build import build_from_config
+from vfm_isrefiner.models.build import AnyNetwork, build_from_config
 from vfm_isrefiner.models.checkpoints import load_backbone
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.module import PREFIX, check_trained_part
@@ -32,7 +32,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def restored_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> nn.Module:
+def restored_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> AnyNetwork:
     """The trained network of a `.ckpt` file, in eval mode.
 
     Its frozen backbone comes from `backbone_checkpoint`, or is drawn again from the run's seed where it was random.

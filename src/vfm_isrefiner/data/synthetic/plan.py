@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -129,8 +130,8 @@ def cover(shape: Shape, size: tuple[int, int], margin: float = 0.0) -> Cover | N
     for polygon in shape:
         rings = [np.rint(ring * scale + offset).astype(np.int32) for ring in polygon]
         cv2.fillPoly(canvas, rings, FULL, shift=SHIFT)
-    share: NDArray[np.uint8] = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    return Cover(slice(top, bottom), slice(left, right), share)
+    share = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    return Cover(slice(top, bottom), slice(left, right), cast(NDArray[np.uint8], share))
 
 
 class IdMap:
