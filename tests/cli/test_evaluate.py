@@ -49,6 +49,7 @@ def test_file_of_ours(isrefiner, tmp_path):
         (["split=holdout"], "holdout"),
         (["data=nope"], "Could not find 'data/nope'"),
         (["limit=0"], "limit=0"),
+        (["sets=isaid"], "there is no set isaid; choose among synthetic"),
     ],
 )
 def test_wrong_input_ends_with_a_line_and_status_1(isrefiner, capsys, words, told):

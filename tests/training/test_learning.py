@@ -42,8 +42,8 @@ def noc80(network, modulation):
     return evaluate(Round(network.eval(), modulation), scenes, RULE, batch_size=30).summary()["noc"]["80"]
 
 
-def closer(network, modulation, reach=10):
-    """How much nearer M_mod is to the mask than M_prev within `reach` px of each new click: the mean difference of |p - mask|."""
+def closer(network, modulation, reach=3):
+    """How much nearer M_mod is to the mask than M_prev within `reach` px of each new click: mean difference of |p - mask|."""
     scenes = SyntheticScenes(count=40, size=SIDE, seed=9).where(min_area=60, limit=20, seed=1)
     play, rule, gains = Round(network.eval(), modulation), replace(RULE, max_clicks=5), []
     for scene in scenes:

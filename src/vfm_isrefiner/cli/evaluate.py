@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     datamodule.setup("test" if cfg.split == "test" else "validate")
     summaries = evaluate_sets(
         round,
-        datamodule.evaluation_sets(cfg.split),
+        chosen_sets(datamodule.evaluation_sets(cfg.split), cfg.sets),
         rule,
         Path(cfg.paths.run),
         limit=cfg.limit,
@@ -66,6 +66,19 @@ def network_of(cfg: DictConfig) -> tuple[AnyNetwork, str]:
     if path.suffix == ".ckpt":
         return restored_network(path, backbone_checkpoint=backbone), path.stem
     return load_any(path, backbone_checkpoint=backbone, released=bool(cfg.model.get("released", False))), path.stem
+
+
+def chosen_sets(sets: Mapping[str, InstanceSet], wanted: Sequence[str] | str | None) -> dict[str, InstanceSet]:
+    """The sets of these names, in this order; None is all.
+
+    Raises:
+        ValueError: there is no set of a name.
+    """
+    names = list(sets) if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
+    unknown = [name for name in names if name not in sets]
+    if unknown or not names:
+        raise ValueError(f"sets={wanted}: there is no set {', '.join(unknown) or 'named'}; choose among {', '.join(sets)}.")
+    return {name: sets[name] for name in names}
 
 
 def chosen_device(wanted: str) -> torch.device:
