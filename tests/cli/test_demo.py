@@ -5,7 +5,15 @@ import json
 import pytest
 
 SMALL = ("data.augmentation.crop_size=64", "data.train.synthetic.count=4", "data.test.synthetic.count=2")
-QUICK = (*SMALL, "data.samples_per_epoch=8", "trainer.max_epochs=1", "test_limit=2", "test_panels=1", "input_size=64")
+QUICK = (
+    *SMALL,
+    "data.samples_per_epoch=8",
+    "data.batch_size=4",
+    "trainer.max_epochs=1",
+    "test_limit=2",
+    "test_panels=1",
+    "input_size=64",
+)
 
 
 def test_demo_compares_before_and_after(isrefiner, capsys, tmp_path):

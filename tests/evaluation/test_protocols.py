@@ -1,4 +1,4 @@
-"""The three protocols by name, and their form as plain values."""
+"""The protocols by name, and their form as plain values."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from vfm_isrefiner.zoom import ZoomIn, ZoomRule
 
 
 def test_known_protocols_are_the_published_ones():
-    assert set(PROTOCOLS) == {"paper", "simpleclick", "ritm"}
+    assert set(PROTOCOLS) == {"paper", "simpleclick", "ritm", "close"}  # close is ours
     assert all(rule.flip and rule.max_clicks == 20 for rule in PROTOCOLS.values())
     common = {"expansion": 1.4, "min_crop": 200, "recompute_iou": 0.5, "prob_threshold": 0.5}
     paper, simpleclick, ritm = (protocol(name) for name in ("paper", "simpleclick", "ritm"))
@@ -21,6 +21,12 @@ def test_known_protocols_are_the_published_ones():
     assert paper.zoom == ZoomRule((448, 448), skip_clicks=-1, keep_outside=True, **common)
     assert simpleclick.zoom == ZoomRule((448, 448), skip_clicks=-1, keep_outside=False, **common)
     assert ritm.zoom == ZoomRule(400, skip_clicks=1, keep_outside=False, **common)
+
+
+def test_close_is_paper_but_for_the_smallest_crop():
+    paper, close = protocol("paper"), protocol("close")
+    assert replace(close, name="paper", zoom=replace(close.zoom, min_crop=200)) == paper
+    assert close.zoom.min_crop == 48
 
 
 def test_unknown_protocol_lists_the_known_ones():
