@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +12,30 @@ from golden_weights import clicks_of_points, filled, reference_state
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vfm_isrefiner.models.build import build_from_config
+from vfm_isrefiner.models.build import SIZES as NAMED_SIZES
+from vfm_isrefiner.models.build import Dimensions, build_from_config
 from vfm_isrefiner.models.checkpoints import dimensions_of, fill_from_published, input_of
 from vfm_isrefiner.models.published_names import published_name
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp, modulate_none
 from vfm_isrefiner.rollout import Round
 
 KINDS = {"model": "isrefiner", "mfp": "mfp", "simpleclick": "simpleclick"}
+# of vectors that come without a listing: the width-64 networks of the reference (MFP and SimpleClick are 12 blocks deep), ViT-B
+SIZES = {"small": Dimensions(64, 4, 4, (32, 64, 128, 256)), "vitb": NAMED_SIZES["paper"]}
 MODULATIONS = {"isrefiner": modulate_isrefiner, "mfp": modulate_mfp, "simpleclick": modulate_none}
 
 
 def _state(path: Path, kind: str, size: int) -> dict[str, Tensor]:
-    """The listed state dict beside the vectors; without a listing, our own ViT-B under its published names."""
+    """The listed state dict beside the vectors; without a listing, our own network of that size under its published names."""
     listings = [path.with_name(f"{stem}_state_dict.json") for stem in (path.stem, path.stem.removeprefix("hidden_"))]
     for listing in listings:
         if listing.is_file():
             return reference_state(listing)
-    if "vitb" not in path.stem:
+    sizes = [SIZES[word] for word in SIZES if word in path.stem]
+    if not sizes:
         raise FileNotFoundError(f"{listings[0].name} must lie beside {path.name}: it lists the parameters to fill.")
-    network = build_from_config({"kind": kind, "size": "paper", "image_size": size})
+    depth = {"depth": 12} if kind != "isrefiner" else {}
+    network = build_from_config({"kind": kind, "size": replace(sizes[0], **depth), "image_size": size})
     state = {}
     for ours, value in network.state_dict().items():
         theirs, shape = published_name(kind, ours), list(value.shape)

@@ -124,6 +124,14 @@ def test_a_corrupted_copy_is_a_miss(golden, tmp_path, name, output):
     assert command.run(tmp_path / f"hidden_{name}.npz").passed
 
 
+@pytest.mark.parametrize("name", ["model_small", "mfp_small", "simpleclick_small"])
+def test_a_network_without_its_listing_is_known_by_its_name(golden, tmp_path, name):
+    shutil.copy(golden / f"{name}.npz", tmp_path / f"hidden_{name}.npz")
+    assert command.run(tmp_path / f"hidden_{name}.npz").passed
+    shutil.copy(golden / f"{name}.npz", tmp_path / "model_unknown.npz")
+    assert "model_unknown_state_dict.json must lie beside" in command.run(tmp_path / "model_unknown.npz").note
+
+
 def test_it_runs_as_a_program_from_another_folder(tmp_path):
     loss_file(tmp_path / "normalized_focal_loss.npz", error=0.1)
     result = subprocess.run([sys.executable, command.__file__, "."], cwd=tmp_path, capture_output=True, text=True, check=False)
