@@ -95,8 +95,8 @@ def main() -> None:
         network = instantiate(cfg.model)
         rows = table(network, cfg.model.image_size)
     shown = Table(title=f"{type(network).__name__}, {cfg.model.size}, {cfg.model.image_size} px")
-    shown.add_column("part")
-    for column in ("parameters (M)", "trainable (M)", "GFLOPs per image", "GFLOPs per click"):
+    shown.add_column("part", no_wrap=True)
+    for column in ("params (M)", "trained (M)", "GFLOPs/image", "GFLOPs/click"):  # fits into 80 columns
         shown.add_column(column, justify="right")
     for name, total, trainable, per_image, per_click in rows:
         if name == "all":
