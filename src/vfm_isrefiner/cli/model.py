@@ -96,7 +96,7 @@ def main() -> None:
         rows = table(network, cfg.model.image_size)
     shown = Table(title=f"{type(network).__name__}, {cfg.model.size}, {cfg.model.image_size} px")
     shown.add_column("part", no_wrap=True)
-    for column in ("params (M)", "trained (M)", "GFLOPs/image", "GFLOPs/click"):  # fits into 80 columns
+    for column in ("params (M)", "trainable (M)", "GFLOPs/image", "GFLOPs/click"):  # fits into 80 columns
         shown.add_column(column, justify="right")
     for name, total, trainable, per_image, per_click in rows:
         if name == "all":
