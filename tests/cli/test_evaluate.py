@@ -1,5 +1,6 @@
 """`isrefiner evaluate`: any checkpoint in, a table and files out; wrong input told in a line."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from vfm_isrefiner.cli.settings import conf_folder
 from vfm_isrefiner.evaluation import PROTOCOLS
 from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import save_network
+from vfm_isrefiner.models.freeze import weights_fingerprint
 
 QUICK = (
     "data=synthetic",
@@ -36,8 +38,13 @@ def test_untrained_network(isrefiner, capsys):
 
 
 def test_file_of_ours(isrefiner, tmp_path):
-    save_network(build_isrefiner("test", image_size=64), tmp_path / "small.safetensors")
+    network = build_isrefiner("test", image_size=64)
+    save_network(network, tmp_path / "small.safetensors")
     assert isrefiner("evaluate", *QUICK, f"checkpoint={tmp_path}/small.safetensors", "panels=0") == 0
+    summary = json.loads(next(Path("outputs").glob("*/*-evaluate/summary.json")).read_text())
+    assert summary["protocol"]["name"] == "paper"
+    assert summary["model"] == f"small {weights_fingerprint(network)[:16]}"  # the weights that came out of the file
+    assert len(summary["data"]) == 16
 
 
 @pytest.mark.parametrize(

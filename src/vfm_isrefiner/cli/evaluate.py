@@ -19,6 +19,7 @@ from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
+from vfm_isrefiner.models.freeze import weights_fingerprint
 from vfm_isrefiner.report import figures, tables
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
@@ -118,13 +119,14 @@ def evaluate_sets(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves no instance; give 1 or more, or null for all.")
-    device = next(cast(nn.Module, round.network).parameters()).device
+    network = cast(nn.Module, round.network)
+    device, model = next(network.parameters()).device, f"{title} {weights_fingerprint(network)[:16]}".strip()
     summaries = {}
     for name, instances in sets.items():
         chosen = instances if limit is None else instances.where(limit=limit)
         place = folder / name if len(sets) > 1 else folder
         result = evaluate(
-            round, chosen, rule, batch_size=batch_size, device=device, progress=True, model=title, data=chosen.fingerprint()
+            round, chosen, rule, batch_size=batch_size, device=device, progress=True, model=model, data=chosen.fingerprint()
         )
         result.save(place)
         summaries[name] = result.summary()

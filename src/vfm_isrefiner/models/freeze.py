@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def freeze(module: nn.Module) -> None:
@@ -36,11 +37,18 @@ def frozen_names(network: nn.Module) -> set[str]:
 
 def fingerprint(network: nn.Module) -> str:
     """SHA-256 over names, shapes and values of the frozen part, in float32; "" where nothing is frozen."""
-    frozen, state = frozen_names(network), network.state_dict()
-    if not frozen:
-        return ""
+    frozen = frozen_names(network)
+    return _digest({name: value for name, value in network.state_dict().items() if name in frozen}) if frozen else ""
+
+
+def weights_fingerprint(network: nn.Module) -> str:
+    """The same over all parameters and buffers: which weights an evaluation was made with."""
+    return _digest(network.state_dict())
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(frozen):
+    for name in sorted(state):
         tensor = state[name].detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())

@@ -1,0 +1,20 @@
+"""One line an epoch, with what this epoch measured."""
+
+from training.blobs import data, module, trainer
+
+from vfm_isrefiner.training.evaluate_noc import EvaluateNoC
+from vfm_isrefiner.training.report_epochs import ReportEpochs, _duration
+
+
+def test_a_line_for_each_epoch(tmp_path, capsys):
+    noc = EvaluateNoC("simpleclick", input_size=64, every_n_epochs=2, max_instances=1)
+    trainer(tmp_path, [noc, ReportEpochs()], max_epochs=3).fit(module(), datamodule=data(count=4))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("loss " in line and "IoU " in line for line in lines)
+    assert ["NoC@80" in line for line in lines] == [False, True, False]
+    assert ["left" in line for line in lines] == [True, True, False]
+
+
+def test_durations_are_readable():
+    assert [_duration(seconds) for seconds in (12, 300, 3 * 3600)] == ["12 s", "5 min", "3.0 h"]
