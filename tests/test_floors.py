@@ -12,8 +12,8 @@ import vfm_isrefiner
 
 ROOT = Path(vfm_isrefiner.__file__).parent
 FLOORS = [
-    {"clicks", "instance", "interaction"},
-    {"click_maps", "click_simulation", "distance", "files", "modulation", "losses", "metrics", "resample", "geo"},
+    {"clicks", "files", "instance", "interaction"},
+    {"click_maps", "click_simulation", "distance", "modulation", "losses", "metrics", "resample", "geo"},
     {"models", "rollout", "data"},
     {"zoom"},
     {"evaluation"},
@@ -24,6 +24,8 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # package -> the parts of the package that alone may import it
 RESERVED = {
     "rasterio": {"geo"},
+    "pyogrio": {"geo"},
+    "shapely": {"geo"},
     "hydra": {"cli"},
     "omegaconf": {"cli"},
     "wandb": {"training", "cli"},

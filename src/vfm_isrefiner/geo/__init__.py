@@ -1,1 +1,1 @@
-"""Reading geodata; the only place that imports rasterio."""
+"""Reading geodata; the only place that imports rasterio, pyogrio and shapely."""
