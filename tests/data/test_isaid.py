@@ -1,8 +1,11 @@
+import math
+
+import miniatures
 import numpy as np
 import pytest
 
 from vfm_isrefiner.data.errors import DataError
-from vfm_isrefiner.data.isaid import ISAID
+from vfm_isrefiner.data.isaid import ISAID, isaid_patches
 
 IDS = (1, 2**24 - 1, 256, 65536)  # one in each byte: 8-bit arithmetic would join some of them
 
@@ -83,3 +86,64 @@ def test_faults(tmp_path, write, written, ids):
     written("val/Semantic_masks/P0004_instance_color_RGB.png", colours(ids[:, :9]))
     with pytest.raises(DataError, match=r"semantic mask of .*P0004\.png is 24×9"):
         ISAID(tmp_path)
+    with pytest.raises(DataError, match=r"semantic mask of .*P0004\.png is 24×9") as caught:
+        ISAID(tmp_path)
+    assert len(caught.value.faults) == 1
+    written("val/Instance_masks/P0003_instance_id_RGB.png", colours(ids[:5]))
+    with pytest.raises(DataError, match=r"instance mask of .*P0003\.png is 5×30 .*1 more such faults") as caught:
+        ISAID(tmp_path)
+    assert len(caught.value.faults) == 2
+
+
+def test_images_left_out(tmp_path, write, written, ids):
+    write("patches")
+    written("val/images/P1527.png", np.zeros((24, 30, 3), np.uint8))
+    written("val/Instance_masks/P1527_instance_id_RGB.png", colours(ids[:20]))
+    assert {record.image for record in ISAID(tmp_path, leave_out=["P1527"]).records} == {"P0003"}
+
+
+def test_an_image_without_objects(tmp_path, write, written):
+    write("patches")
+    written("val/images/P0004.png", np.zeros((24, 30, 3), np.uint8))
+    written("val/Instance_masks/P0004_instance_id_RGB.png", np.zeros((24, 30, 3), np.uint8))
+    assert ISAID(tmp_path).unlabelled_images() == ("P0004",)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_archives_as_they_unpack(tmp_path, split):
+    truths = miniatures.isaid(tmp_path)
+    of = ISAID(tmp_path, split)
+    assert {(it.split, it.image, it.instance): (it.area, it.category) for it in of.records} == {
+        key: (it.area, it.category) for key, it in truths.items() if key[0] == split
+    }
+    assert all(math.isnan(it.gsd) for it in of.records)
+    for index, record in enumerate(of.records):
+        assert int(of[index].mask.sum()) == record.area
+        assert of.read_id_map(record).mask(record.instance).equal(of[index].mask)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_patches_of_the_devkit_in_both_forms(tmp_path, split):
+    truths = miniatures.isaid_coco(tmp_path)
+    of = isaid_patches(tmp_path, split)
+    assert {(it.split, it.image, it.instance): (it.area, it.category) for it in of.records} == {
+        key: (it.area, it.category) for key, it in truths.items() if key[0] == split
+    }
+    masks = ISAID(tmp_path, split)
+    by_masks = {(it.image, it.category): index for index, it in enumerate(masks.records)}
+    for index, record in enumerate(of.records):
+        drawn, exact = of[index].mask, masks[by_masks[record.image.removesuffix(".png"), record.category]].mask
+        assert not (drawn & ~exact).any()  # through the centres of the outermost pixels: somewhat smaller
+        assert 0.6 < drawn.sum() / exact.sum() < 1
+    assert of[0].image.equal(masks[0].image)
+
+
+def test_faults_of_the_patches(tmp_path):
+    miniatures.isaid_coco(tmp_path)
+    with pytest.raises(DataError, match="Unknown split of iSAID 'test'"):
+        isaid_patches(tmp_path, "test")
+    (tmp_path / "val/instancesonly_filtered_val.json").rename(tmp_path / "val/instance_only_filtered_val.json")
+    assert len(isaid_patches(tmp_path, "val")) == 2
+    (tmp_path / "val/instance_only_filtered_val.json").unlink()
+    with pytest.raises(DataError, match=r"has no COCO annotations of val\. Looked for 'val/instancesonly_filtered_val\.json'"):
+        isaid_patches(tmp_path, "val")

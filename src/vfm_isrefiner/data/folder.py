@@ -57,7 +57,7 @@ class FolderInstances(InstanceSet):
         if kind not in get_args(Kind):
             raise DataError(f"Unknown kind of mask {kind!r}. Choose one of {', '.join(get_args(Kind))}.")
         self.kind, self.ignore_value, self.bands, self.stretch = kind, ignore_value, bands, stretch
-        self.images, self.masks = _pairs(Path(images), Path(masks), mask_suffix)
+        self.images, self.masks = paired(Path(images), Path(masks), mask_suffix)
         records: list[InstanceRecord] = []
         for name, (size, found) in zip(self.images, in_threads(self._scan, self.images), strict=True):
             metres = read_gsd(self.images[name]) if math.isnan(gsd) else gsd
@@ -106,8 +106,12 @@ class FolderInstances(InstanceSet):
         return ids == record.instance, ignore if nodata is None or nodata.shape != ignore.shape else ignore | nodata
 
 
-def _pairs(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Image and mask files by name, in the order of names."""
+def paired(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Image and mask files by name, in the order of names; mask names have `suffix` more.
+
+    Raises:
+        DataError: a folder is missing or empty, or a file is without its partner.
+    """
     found = _by_stem(images, ""), _by_stem(masks, suffix)
     for have, lack, folder, kind in ((found[0], found[1], masks, "mask"), (found[1], found[0], images, "image")):
         alone = sorted(set(have) - set(lack))

@@ -83,16 +83,33 @@ class SetScene(Scene):
         first = records[0]
         self.name, self.size, self.split, self.gsd = first.image, first.size, first.split, first.gsd
         self.of, self.records = of, tuple(records)
+        self._objects: list[CutObject] | None = None  # of the whole image, read with the first window
+        self._ignore: Tensor | None = None
 
     def cut(self, rows: slice, columns: slice) -> Cut:
-        image = self.of.cached(("image", self.name), lambda: self.of.read_image(self.records[0]))[:, rows, columns]
-        objects, ignore = [], None
-        for record in self.records:
-            mask, ignored = self.of.read_mask(record)
-            shown = _shown(record, (mask & ~ignored)[0, rows, columns])
+        image = self.of.image(self.records[0])[:, rows, columns]
+        if self._objects is None:
+            self._objects, self._ignore = self._read()
+        ignore = None if self._ignore is None else self._ignore[rows, columns]
+        shown = (_shown(it, rows, columns) for it in self._objects)
+        return Cut(image, tuple(it for it in shown if it is not None), ignore if ignore is not None and ignore.any() else None)
+
+    def _read(self) -> tuple[list[CutObject], Tensor | None]:
+        """Every object of the image, without ignored pixels; and these, (H, W) bool."""
+        categories = {record.instance: record.category for record in self.records}
+        found, ignore = self.of.read_id_map(self.records[0]), None
+        if found is not None:
+            ignore = found.ignore()[0]
+            ids = torch.from_numpy(np.where(ignore.numpy(), 0, found.ids.numpy().astype(np.int32)))
+            return [it for it in objects_of(ids, categories) if it.instance in categories], ignore
+        objects = []
+        for record in sorted(self.records, key=lambda record: record.instance):
+            mask, ignored = (each[0] for each in self.of.read_mask(record))
+            ignore = ignored if ignore is None else ignore
+            whole = CutObject(record.instance, record.category, (0, 0, record.size[1], record.size[0]), mask & ~ignored)
+            shown = _shown(whole, slice(0, record.size[0]), slice(0, record.size[1]))
             objects += [] if shown is None else [shown]
-            ignore = ignored[0, rows, columns] if ignore is None else ignore
-        return Cut(image, tuple(objects), ignore if ignore is not None and ignore.any() else None)
+        return objects, ignore
 
 
 def scenes_of(of: InstanceSet) -> list[Scene]:
@@ -124,12 +141,18 @@ def objects_of(
     return tuple(found)
 
 
-def _shown(record: InstanceRecord, mask: Tensor) -> CutObject | None:
-    pixels = mask.numpy()
-    rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-    if not len(rows):
+def _shown(of: CutObject, rows: slice, columns: slice) -> CutObject | None:
+    """What the window of these rows and columns shows of an object of the whole image."""
+    x, y, width, height = of.bbox
+    top, left = max(rows.start, y), max(columns.start, x)
+    bottom, right = min(rows.stop, y + height), min(columns.stop, x + width)
+    if bottom <= top or right <= left:
         return None
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    return CutObject(
-        record.instance, record.category, (left, top, right - left, bottom - top), mask[top:bottom, left:right].clone()
-    )
+    mask = of.mask[top - y : bottom - y, left - x : right - x]
+    pixels = mask.numpy()
+    down, along = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    if not len(down):
+        return None
+    first, last = (int(down[0]), int(along[0])), (int(down[-1]) + 1, int(along[-1]) + 1)
+    box = (left - columns.start + first[1], top - rows.start + first[0], last[1] - first[1], last[0] - first[0])
+    return CutObject(of.instance, of.category, box, mask[first[0] : last[0], first[1] : last[1]].clone())
