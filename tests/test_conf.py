@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
@@ -11,10 +12,12 @@ from torch import nn, optim
 from vfm_isrefiner.cli.settings import composed, conf_folder
 from vfm_isrefiner.cli.train import parts
 from vfm_isrefiner.data.datamodule import RemoteSensingInstances
+from vfm_isrefiner.data.errors import DataError
 
 CONF = conf_folder()
 FILES = sorted(path.relative_to(CONF).as_posix().removesuffix(".yaml") for path in CONF.rglob("*.yaml"))
 PRIMARY = ("train", "evaluate")
+OTHERS = ("prepare", "data_check", "benchmark")
 SMALL = ["model.size=test", "model.image_size=64"]
 
 
@@ -39,9 +42,10 @@ def test_every_group_has_its_test():
         "optimizer",
         "paths",
         "scheduler",
+        "set",
         "trainer",
     }
-    assert {file for file in FILES if "/" not in file} == set(PRIMARY)
+    assert {file for file in FILES if "/" not in file} == {*PRIMARY, *OTHERS}
 
 
 @pytest.mark.parametrize("name", PRIMARY)
@@ -49,6 +53,25 @@ def test_applications(tmp_path, name):
     cfg = settings(tmp_path, name=name)
     assert cfg.paths.run == str(tmp_path)
     assert cfg.protocol == "paper"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_commands(name):
+    cfg = composed(name, [])
+    assert cfg.get("set") is None
+    assert {"prepare": "patch_size", "data_check": "samples", "benchmark": "workers"}[name] in cfg
+
+
+@pytest.mark.parametrize("choice", choices("set"))
+def test_sets(tmp_path, choice):
+    cfg = composed("data_check", [f"set={choice}", f"root={tmp_path}"])
+    if choice == "synthetic":  # the only one that needs no file
+        assert len(instantiate(cfg.set.reader)) > 0
+        return
+    with pytest.raises(InstantiationException) as fault:  # an empty folder is told, by the reader itself
+        instantiate(cfg.set.reader)
+    assert isinstance(fault.value.__cause__, DataError)
+    assert str(tmp_path) in str(fault.value.__cause__)
 
 
 @pytest.mark.parametrize("choice", choices("model"))

@@ -10,6 +10,9 @@ from vfm_isrefiner import __version__
 COMMANDS = {
     "train": "train a network; settings are given as name=value",
     "evaluate": "clicks needed (NoC) of a trained, published or untrained network on a set of instances",
+    "prepare": "cut the large images of a set into patches with an index, once",
+    "data": "check a set: counts, histograms, a picture sheet, every problem with its file",
+    "benchmark": "speed of the data loading beside a plain reading loop",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
     "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
 }
@@ -26,6 +29,8 @@ examples:
   isrefiner train experiment=real_small                       on the images of paths.shared ($VFM_SHARED, else ../shared)
   isrefiner train experiment=smoke -m model.theta=0.5,1.0     two runs and one table
   isrefiner evaluate checkpoint=outputs/.../last.ckpt         NoC table, curve and pictures
+  isrefiner data check set=loveda root=LoveDA split=val       what is in a set, and what is wrong with it
+  isrefiner prepare set=isaid root=iSAID out=prepared/isaid   patches of 800 px and their index
   isrefiner model model.size=paper                            what the paper's Table III counts
 
 isrefiner COMMAND --help tells more. Results go to a dated folder under ./outputs, those of the demo to out.
