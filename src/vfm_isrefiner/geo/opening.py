@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 MAX_BYTES = 2 * 2**30  # of what one call decodes: 13,000×13,000 pixels in three bands of float32 fit
-CACHE_BYTES = 64 * 2**20  # of GDAL's decoded blocks; rasterio hands the number on as bytes
+CACHE_BYTES = 16 * 2**20  # of GDAL's decoded blocks; rasterio hands the number on as bytes
 
 SETTINGS = {
     "GDAL_CACHEMAX": CACHE_BYTES,

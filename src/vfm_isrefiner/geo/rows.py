@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from vfm_isrefiner.geo.opening import RasterError, check_bytes, faults_of, open_raster
 
 # A piece is decoded for all bands together while GDAL's cache holds its rows: a PNG is never decoded twice for its channels.
-PIECE_BYTES = 16 * 2**20
+PIECE_BYTES = 8 * 2**20
 
 
 @final
@@ -22,7 +22,7 @@ class RollingRows:
 
     A PNG or JPEG is decoded only forwards. Rows that the next band shares with the last one are taken from it, so a file whose
     bands are asked for from top to bottom is decoded once, however they overlap. A band that starts above the last one opens
-    the file again. Memory: one band, and the one before it while it is read (interlaced files: GDAL decodes them whole).
+    the file again. Memory: one band, used again for every band (interlaced files: GDAL decodes them whole).
 
     Not for several threads at once; pickling opens the file again.
 
@@ -46,11 +46,13 @@ class RollingRows:
         self.dtype: np.dtype = np.dtype(self._dataset.dtypes[0])
         self._start = 0
         self._kept: NDArray = self._nothing()
+        self._buffer: NDArray = self._nothing()
 
     def rows(self, start: int, stop: int) -> NDArray:
         """Rows `start` to `stop` (exclusive) as stored, (C, stop - start, W).
 
-        The array is also what the next band is made from: do not write into it.
+        The array is what the next band is made from and read into: do not write into it, and copy what is to outlive the next
+        call.
 
         Raises:
             RasterError: the rows are outside of the raster, more than fits, or cannot be read.
@@ -64,10 +66,14 @@ class RollingRows:
             self._dataset = open_raster(self.path)
         known = self._kept[:, start - self._start :][:, : stop - start]
         with faults_of(self.path):
-            band = np.empty((self.count, stop - start, width), self.dtype)
-            band[:, : known.shape[1]] = known
-            self._decode(band, start, start + known.shape[1])
-        self._kept, self._start = band, start
+            if self._buffer.shape[1] < stop - start:
+                self._buffer = np.empty((self.count, stop - start, width), self.dtype)
+            band = self._buffer[:, : stop - start]
+            shared = known.shape[1]
+            band[:, :shared] = known
+            self._kept, self._start = band[:, :shared], start  # all that is sure, should the rest be unreadable
+            self._decode(band, start, start + shared)
+        self._kept = band
         return band
 
     def _decode(self, band: NDArray, first: int, start: int) -> None:
@@ -84,7 +90,7 @@ class RollingRows:
     def close(self) -> None:
         """Close the file and drop what is kept."""
         self._dataset.close()
-        self._start, self._kept = 0, self._nothing()
+        self._start, self._kept, self._buffer = 0, self._nothing(), self._nothing()
 
     def __enter__(self) -> RollingRows:
         return self
