@@ -12,6 +12,7 @@ from vfm_isrefiner.data.index import read_index
 from vfm_isrefiner.data.prepare import prepare
 from vfm_isrefiner.data.prepared import PreparedPatches
 from vfm_isrefiner.data.scenes import scenes_of
+from vfm_isrefiner.data.selection import image_split
 
 
 @pytest.fixture
@@ -65,6 +66,24 @@ def test_numbers_past_31_bits(tmp_path):
     of = PreparedPatches(tmp_path)
     assert of.records[0].instance == 2**40
     assert of.read_id_map(of.records[0]) is None
+
+
+def test_number_0_is_an_object_too(blocks, tmp_path):
+    first = blocks(1).subset([0])
+    assert first.records[0].instance == 0
+    prepare(scenes_of(first), tmp_path, "set", patch_size=64, overlap=0, workers=1)
+    of = PreparedPatches(tmp_path)
+    assert of.read_id_map(of.records[0]) is None
+    assert torch.equal(of[0].mask, first[0].mask)
+
+
+def test_a_split_parts_no_scene(out):
+    of = PreparedPatches(out[0])
+    parts = [image_split(of, part, 0.5) for part in ("train", "val")]
+    scenes = [{part.scene(record) for record in part.records} for part in parts]
+    assert sorted(map(len, scenes)) == [1, 1]
+    assert scenes[0] | scenes[1] == {"a", "b"}
+    assert sum(len(part) for part in parts) == len(of)
 
 
 def test_split_source_and_pickling(out):

@@ -61,7 +61,7 @@ class PreparedPatches(InstanceSet):
         index = _of_split(read_index(self.root / INDEX), split, self.root)
         # Masks stay in Arrow's columns: as Python objects they would take several times the room.
         self._masks, self._ignore = index["mask"], index["ignore"]
-        self._instances = index["instance"].to_numpy()
+        self._instances, self._scenes = index["instance"].to_numpy(), index["scene"]
         super().__init__(about["source"] if source is None else source, _records(index), cache)
         images = [record.image for record in self.records]
         self._rows: dict[str, tuple[int, int]] = {}
@@ -78,6 +78,9 @@ class PreparedPatches(InstanceSet):
         row = start + int(np.searchsorted(self._instances[start:stop], record.instance))
         mask, ignore = (self._drawn(column[row].as_py(), record) for column in (self._masks, self._ignore))
         return mask, ignore
+
+    def scene(self, record: InstanceRecord) -> str:
+        return self._scenes[self._rows[record.image][0]].as_py()
 
     def read_id_map(self, record: InstanceRecord) -> IdMap | None:
         if record.image in self._unmapped:
@@ -96,7 +99,9 @@ class PreparedPatches(InstanceSet):
         ids = np.zeros(height * width, np.int64)  # down the columns, as COCO counts
         for row in range(*self._rows[record.image]):
             inside = self._inside(self._masks[row].as_py(), record)
-            if ids[inside].any() or self._instances[row] >= 2**31:
+            if (
+                ids[inside].any() or not 0 < self._instances[row] < 2**31
+            ):  # 0 is background there
                 raise _NoIdMapError
             ids[inside] = self._instances[row]
         return narrowest(torch.from_numpy(np.ascontiguousarray(ids.reshape(width, height).T)))

@@ -31,11 +31,11 @@ def where(
 
 
 def image_split(of: Source, part: Literal["train", "val"], fraction: float = 0.05, block: int = 1) -> InstanceSet:
-    """One of two parts of a set; the two share no image and together are the set.
+    """One of two parts of a set; the two share no image, nor patches of one scene, and together are the set.
 
-    Images in the order of their names are cut into blocks of `block`; of the blocks, in the order of a hash of their first
-    name, the first `fraction` (one at least) are "val". Tiles of one scene often follow one another: a larger block parts fewer
-    neighbours.
+    Images (of prepared patches, the scenes they are cut from) in the order of their names are cut into blocks of `block`; of
+    the blocks, in the order of a hash of their first name, the first `fraction` (one at least) are "val". Where a set does not
+    tell which tiles are of one scene, these often follow one another: a larger block parts fewer neighbours.
 
     Raises:
         DataError: an unknown part, a fraction outside (0, 1), or too few images to split.
@@ -43,7 +43,8 @@ def image_split(of: Source, part: Literal["train", "val"], fraction: float = 0.0
     if part not in ("train", "val"):
         raise DataError(f"Unknown part {part!r} of a split. Choose 'train' or 'val'.")
     whole = opened(of)
-    names = sorted({record.image for record in whole.records})
+    scenes = [whole.scene(record) for record in whole.records]
+    names = sorted(set(scenes))
     blocks = [names[start : start + block] for start in range(0, len(names), block)]
     held_out = max(1, round(fraction * len(blocks)))
     if not 0 < fraction < 1 or held_out >= len(blocks):
@@ -53,4 +54,4 @@ def image_split(of: Source, part: Literal["train", "val"], fraction: float = 0.0
         )
     ranked = sorted(blocks, key=lambda names: hashlib.sha256(names[0].encode()).digest())
     val = {name for names in ranked[:held_out] for name in names}
-    return whole.subset([index for index, record in enumerate(whole.records) if (record.image in val) == (part == "val")])
+    return whole.subset([index for index, scene in enumerate(scenes) if (scene in val) == (part == "val")])
