@@ -34,6 +34,7 @@ def test_every_group_has_its_test():
     assert groups == {
         "callbacks",
         "data",
+        "datamodule",
         "experiment",
         "launch",
         "logger",
@@ -105,6 +106,14 @@ def test_schedulers(tmp_path, choice):
 def test_data(tmp_path, choice):
     # folders are opened when they are needed, so a missing one is no error yet
     assert isinstance(instantiate(settings(tmp_path, f"data={choice}").data), RemoteSensingInstances)
+
+
+@pytest.mark.parametrize("choice", choices("datamodule"))
+def test_what_all_data_share_needs_sets_only(tmp_path, choice):
+    cfg = settings(tmp_path, "data=synthetic", "data.on_error=skip", "data.resident=false", "data.cache_bytes=0")
+    shared = yaml.safe_load((CONF / "datamodule" / f"{choice}.yaml").read_text())
+    assert set(cfg.data) - set(shared) == {"train", "val", "test"}
+    assert instantiate(cfg.data).on_error == "skip"
 
 
 @pytest.mark.parametrize("choice", choices("callbacks"))

@@ -1,3 +1,6 @@
+import re
+import warnings
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -47,9 +50,9 @@ def module(blocks, **kwargs):
     return RemoteSensingInstances(**{**settings, **kwargs})
 
 
-def trained(data, epochs=3, callbacks=(), resume=None):
+def trained(data, epochs=3, callbacks=(), resume=None, logger=False):
     model = Remembers()
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    quiet = {"logger": logger, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=list(callbacks), **quiet)
     trainer.fit(model, datamodule=data, ckpt_path=resume)
     return model.seen
@@ -102,6 +105,67 @@ def test_another_step_in_the_middle_of_an_epoch_is_refused(blocks, tmp_path):
         trained(module(blocks, samples_per_epoch=12), resume=tmp_path / "a.ckpt")
 
 
+class Faulty:
+    """Blocks of which image 3 cannot be read."""
+
+    def __new__(cls, blocks):
+        of = blocks()
+        read = of.read_image
+
+        def read_image(record):
+            if record.image == "im3":
+                raise DataError("im3.png cannot be read")
+            return read(record)
+
+        of.read_image = read_image
+        return of
+
+
+class Logged(pl.loggers.logger.DummyLogger):
+    """Keeps what is logged of skipped samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def log_metrics(self, metrics, step=None):
+        self.values += [(step, metrics["data/skipped"])] if "data/skipped" in metrics else []
+
+
+def skipping(blocks, epochs, workers=0, logger=None, callbacks=(), resume=None):
+    """What a run with `on_error=skip` is shown, and its warnings."""
+    data = module(
+        blocks, train={"blocks": Faulty(blocks)}, samples_per_epoch=40, on_error="skip", max_skipped=0.5, num_workers=workers
+    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        seen = trained(data, epochs, callbacks, resume, logger or False)
+    return seen, [str(each.message) for each in told if "could not be read" in str(each.message)]
+
+
+@workers
+@workers_fork
+def test_skipped_samples_are_told_each_epoch_also_of_workers(blocks, tmp_path):
+    logger = Logged()
+    whole, told = skipping(blocks, 3, logger=logger, callbacks=[SaveAt(27, "on_train_batch_end", tmp_path / "a.ckpt")])
+    assert len(whole) == 60
+    assert not any("im3" in name for step in whole for name in step[2])
+    counts = [int(re.search(r"blocks/im3 .(\d+).\.", text)[1]) for text in told]
+    assert [text.split(":")[0] for text in told] == ["Epoch 0", "Epoch 1", "Epoch 2"]
+    assert logger.values == [(20 * epoch + 19, count) for epoch, count in enumerate(counts)]
+    assert skipping(blocks, 3, workers=2) == (whole, told)
+    assert skipping(blocks, 3, resume=tmp_path / "a.ckpt")[0] == whole[27:]
+
+
+@workers
+def test_a_broken_file_ends_training(blocks):
+    with pytest.raises(DataError, match=r"im3\.png cannot be read"):
+        trained(module(blocks, train={"blocks": Faulty(blocks)}, samples_per_epoch=100))
+    few = module(blocks, train={"blocks": Faulty(blocks)}, samples_per_epoch=100, on_error="skip", max_skipped=0.01)
+    with pytest.raises(DataError, match=r"More than 1 samples of an epoch were skipped .data.max_skipped.* im3\.png"):
+        trained(few)
+
+
 def test_state_without_a_trainer(blocks):
     data = module(blocks)
     assert data.state_dict() == {}
@@ -152,5 +216,9 @@ def test_faults(blocks):
             module(blocks, **{name: value})
     with pytest.raises(DataError, match="samples_per_epoch=11 fills no batch of 12 on each of 1 processes"):
         module(blocks, batch_size=12, augmentation=NoAugmentation(32)).train_dataloader()
+    with pytest.raises(DataError, match=r"Unknown data.on_error='ignore'. Choose one of raise, skip"):
+        module(blocks, on_error="ignore")
+    with pytest.raises(DataError, match=r"data.resident=true reads every file at the start"):
+        module(blocks, on_error="skip", resident=True)
     with pytest.raises(DataError, match="There is no train set"):
         module(blocks, train=None).train_dataloader()

@@ -8,7 +8,9 @@ import torch
 from torch.utils.data import DistributedSampler
 
 from vfm_isrefiner.data.errors import DataError
-from vfm_isrefiner.data.sampling import EpochSampler, TrainingSamples, merged, window
+from vfm_isrefiner.data.sampling import EpochSampler, TrainingSamples
+from vfm_isrefiner.data.skipping import Skips, told
+from vfm_isrefiner.data.windows import merged, window
 from vfm_isrefiner.instance import Instance
 
 
@@ -89,12 +91,12 @@ def test_merged_masks_are_not_ignored():
 def test_window_of_an_empty_and_of_a_thin_object():
     image = torch.zeros(3, 50, 60, dtype=torch.uint8)
     mask, ignore = torch.zeros(2, 1, 50, 60, dtype=torch.bool)
-    empty = window(Instance(image, mask, ignore, "x", "s"), 16, np.random.default_rng(0))
+    empty = window(Instance(image, mask, ignore, "x", "s"), 16, np.random.default_rng(0).random(3))
     assert empty.image.shape == (3, 16, 16)
     mask = mask.clone()
     mask[0, 20, 30] = True
     for seed in range(5):
-        assert window(Instance(image, mask, ignore, "x", "s"), 16, np.random.default_rng(seed)).mask.sum() == 1
+        assert window(Instance(image, mask, ignore, "x", "s"), 16, np.random.default_rng(seed).random(3)).mask.sum() == 1
 
 
 def test_faults(blocks):
@@ -107,6 +109,68 @@ def test_faults(blocks):
             TrainingSamples({"a": blocks()}, 10, 64, {"a": weight})
     with pytest.raises(DataError, match=r"No object of 'blocks' has 401 px² or more .the largest has 400."):
         TrainingSamples({"a": blocks()}, 10, 64, min_area=401)
+
+
+class Broken:
+    """Blocks of which `faulty` images cannot be read and `empty` instances have no pixel."""
+
+    def __new__(cls, blocks, faulty=(), empty=(), **kwargs):
+        of = blocks(**kwargs)
+        image, mask = of.read_image, of.read_mask
+
+        def read_image(record):
+            if record.image in faulty:
+                raise DataError(f"{record.image}.png cannot be read")
+            return image(record)
+
+        def read_mask(record):
+            found, ignore = mask(record)
+            return found & (record.id not in empty), ignore
+
+        of.read_image, of.read_mask = read_image, read_mask
+        return of
+
+
+def test_a_broken_file_is_an_error(blocks):
+    samples = TrainingSamples({"a": Broken(blocks, ["im0"], images=1)}, 10, 64)
+    with pytest.raises(DataError, match=r"im0\.png cannot be read"):
+        samples[0]
+    empty = [f"im0/{k}" for k in range(3)]
+    samples = TrainingSamples({"a": Broken(blocks, empty=empty, images=1)}, 10, 64, merge_probability=0)
+    with pytest.raises(DataError, match=r"blocks, image 'im0', instance im0/.: its mask has no pixel that counts"):
+        samples[0]
+
+
+def test_skipped_samples_are_replaced_alike_and_counted(blocks):
+    whole = TrainingSamples({"a": blocks(8)}, 60, 64)
+    counts = []
+    for order in (range(60, 120), reversed(range(60, 120))):
+        of = Broken(blocks, ["im3"], images=8)
+        samples = TrainingSamples({"a": of}, 60, 64, skips=Skips([of], 0, 60))
+        items = {number: samples[number] for number in order}
+        counts.append((samples.skips.taken(), {number: item.id for number, item in items.items()}))
+        for number, item in items.items():
+            first = whole.draw(number).objects[0]
+            assert same(item, whole[number]) or whole.sets[0].records[first].image == "im3"
+            assert not item.id.startswith("im3")
+        assert samples.skips.taken() == {}
+    assert counts[0] == counts[1]
+    assert 1 < counts[0][0]["blocks/im3"] < 20
+
+
+def test_too_many_skipped_samples_are_an_error(blocks):
+    of = Broken(blocks, [f"im{k}" for k in range(8)], images=8)
+    samples = TrainingSamples({"a": of}, 60, 64, skips=Skips([of], 0, 3))
+    with pytest.raises(DataError, match=r"More than 3 samples of an epoch were skipped .* im.\.png cannot be read"):
+        samples[0]
+    assert sum(samples.skips.taken().values()) == 4
+
+
+def test_skipped_samples_are_told():
+    text = told({f"a/im{k}": 9 - k for k in range(9)}, 4, most=2)
+    assert text.startswith(
+        "Epoch 4: 45 samples of 9 images could not be read and were replaced: a/im0 (9), a/im1 (8) and 7 more."
+    )
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
-import torch
-from pycocotools import mask as rle_codec
 from torch import Tensor
 
+from vfm_isrefiner.data.coco_masks import check_shape, drawn, measured
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
-from vfm_isrefiner.data.pictures import Picture, read_gsd, read_picture
+from vfm_isrefiner.data.pictures import MAX_PIXELS, Picture, read_gsd, read_picture
 from vfm_isrefiner.geo.raster import Stretch
 
 
@@ -58,63 +56,87 @@ class CocoInstances(InstanceSet):
         content = _read_json(self.file)
         self.annotation: dict[int, dict[str, Any]] = {}
         self.crowds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.unlabelled: list[str] = []
         try:
             records = self._index(content, None if categories is None else set(categories), split, gsd)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, DataError):
-                raise
+        except DataError:
+            raise
+        # What JSON of another form raises where it is used; OSError: a file_name that no file can have.
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
             raise DataError(
-                f"{self.file} is no COCO instance file ({type(error).__name__}: {error}). It needs images with id, "
-                "file_name, "
+                f"{self.file} is no COCO instance file ({type(error).__name__}: {error}). It needs images with id, file_name, "
                 "height and width, annotations with id, image_id, category_id and segmentation, categories with id and name."
             ) from error
         super().__init__(source, records)
 
     def _index(self, content: dict[str, Any], wanted: set[str] | None, split: str, gsd: float) -> list[InstanceRecord]:
-        """Records in the file's order of images; keeps the annotations that the hooks draw later."""
-        names = {category["id"]: category["name"] for category in content.get("categories", [])}
+        """Records in the file's order of images; keeps the annotations that the hooks draw later. Collects all faults."""
+        names = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
         by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         for annotation in content["annotations"]:
             by_image[annotation["image_id"]].append(annotation)
         records: list[InstanceRecord] = []
+        faults: list[str] = []
         taken: set[str] = set()
         for image in content["images"]:
             name, size = str(image["file_name"]), (int(image["height"]), int(image["width"]))
             annotations = by_image.pop(image["id"], [])
-            if name in taken:
-                raise DataError(f"{self.file} lists the image {name!r} twice. Every file_name must be there once.")
-            taken.add(name)
-            if annotations and not (self.folder / name).is_file():
-                raise DataError(f"{self.file} lists {name!r}, and there is no {self.folder / name}. Check the image folder.")
-            metres = read_gsd(self.folder / name) if annotations and math.isnan(gsd) else gsd
+            if not annotations:
+                self.unlabelled.append(name)
+            try:
+                metres = self._checked(name, size, taken, bool(annotations), gsd)
+            except DataError as error:
+                faults += error.faults
+                continue
             for annotation in annotations:
                 if wanted is None or names.get(annotation["category_id"], "") in wanted:
-                    records += self._record(annotation, name, size, names, split, metres)
-        if by_image:
-            lost = next(iter(by_image.values()))[0]
-            raise DataError(
+                    try:
+                        records += self._record(annotation, name, size, names, split, metres)
+                    except DataError as error:
+                        faults += error.faults
+        for annotations in by_image.values():
+            faults += [
                 f"{self.file}: annotation {lost['id']} is of image {lost['image_id']}, which is not among its images. "
                 "Write the file again."
-            )
+                for lost in annotations
+            ]
+        if faults:
+            raise DataError(*faults)
         return records
+
+    def _checked(self, name: str, size: tuple[int, int], taken: set[str], used: bool, gsd: float) -> float:
+        """The image's metres per pixel. Raises where the file lists it twice, it is not there, or its size is impossible."""
+        if name in taken:
+            raise DataError(f"{self.file} lists the image {name!r} twice. Every file_name must be there once.")
+        taken.add(name)
+        if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+            raise DataError(
+                f"{self.file} gives {name!r} {size[0]}×{size[1]} pixels (height×width); 1 to {MAX_PIXELS:,} pixels were "
+                "expected. Correct its height and width, or cut it into tiles."
+            )
+        if used and not (self.folder / name).is_file():
+            raise DataError(f"{self.file} lists {name!r}, and there is no {self.folder / name}. Check the image folder.")
+        return read_gsd(self.folder / name) if used and math.isnan(gsd) else gsd
 
     def _record(
         self, annotation: dict[str, Any], name: str, size: tuple[int, int], names: dict[int, str], split: str, gsd: float
     ) -> list[InstanceRecord]:
-        _check_shape(annotation, size, self.file)
+        check_shape(annotation, size, self.file)
         if annotation.get("iscrowd", 0):
             self.crowds[name].append(annotation)
             return []
         area, box = annotation.get("area"), annotation.get("bbox")
         if area is None or box is None:
-            run_lengths = _run_lengths(annotation, size, self.file)
-            area, box = float(rle_codec.area(run_lengths)), rle_codec.toBbox(run_lengths).tolist()
+            area, box = measured(annotation, size, self.file)
         number = int(annotation["id"])
         self.annotation[number] = annotation
         x, y, width, height = (int(value) for value in box)
         category = names.get(annotation["category_id"], "")
         box = (x, y, width, height)
         return [InstanceRecord(name, number, f"{name}/{number}", category, round(area), box, size, split, gsd)]
+
+    def unlabelled_images(self) -> tuple[str, ...]:
+        return tuple(self.unlabelled)
 
     def _picture(self, record: InstanceRecord) -> Picture:
         path = self.folder / record.image
@@ -124,10 +146,12 @@ class CocoInstances(InstanceSet):
         return self._picture(record).image
 
     def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
-        mask = _drawn([self.annotation[record.instance]], record.size, self.file)
-        ignore = self.cached(("crowd", record.image), lambda: _drawn(self.crowds.get(record.image, []), record.size, self.file))
-        nodata = self._picture(record).nodata
-        return mask, ignore if nodata is None or nodata.shape != ignore.shape else ignore | nodata
+        picture = self._picture(record)
+        # before anything of a size that only the JSON states is drawn
+        self.check_sizes(record, picture.image.shape[1:], record.size)
+        mask = drawn([self.annotation[record.instance]], record.size, self.file)
+        ignore = self.cached(("crowd", record.image), lambda: drawn(self.crowds.get(record.image, []), record.size, self.file))
+        return mask, ignore if picture.nodata is None else ignore | picture.nodata
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -135,7 +159,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"There is no annotation file {path}. Check the path.")
     try:
         content = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} is no readable JSON ({error}). The file may be cut off: fetch it again.") from error
     if not isinstance(content, dict):
         raise DataError(
@@ -143,49 +167,3 @@ def _read_json(path: Path) -> dict[str, Any]:
             "Give the instance annotations of the set."
         )
     return content
-
-
-def _check_shape(annotation: dict[str, Any], size: tuple[int, int], file: Path) -> None:
-    """Raise where the segmentation is of another size than its image or is no area at all."""
-    shape = annotation["segmentation"]
-    where = f"{file}: annotation {annotation['id']}"
-    if isinstance(shape, dict):
-        if tuple(shape["size"]) != size:
-            raise DataError(
-                f"{where} has a mask of {shape['size']} (height, width) for an image of {list(size)}. "
-                "Export it again from this image."
-            )
-        if isinstance(shape["counts"], list) and sum(shape["counts"]) != size[0] * size[1]:
-            total, pixels = sum(shape["counts"]), size[0] * size[1]
-            raise DataError(
-                f"{where} has run lengths of {total} pixels for an image of {pixels}. Export it again from this image."
-            )
-    elif not any(len(polygon) >= 6 for polygon in shape) or any(len(polygon) % 2 for polygon in shape):
-        raise DataError(f"{where} has no polygon of three points or more, written x, y, x, y, … Correct or remove it.")
-
-
-def _run_lengths(annotation: dict[str, Any], size: tuple[int, int], file: Path) -> dict[str, Any]:
-    """pycocotools' compressed form of any segmentation; polygon parts of fewer than three points cover nothing: left out."""
-    shape = annotation["segmentation"]
-    try:
-        if isinstance(shape, dict):
-            return rle_codec.frPyObjects(shape, *size) if isinstance(shape["counts"], list) else shape
-        return rle_codec.merge(rle_codec.frPyObjects([polygon for polygon in shape if len(polygon) >= 6], *size))
-    except Exception as error:  # pycocotools raises bare exceptions of many kinds
-        raise DataError(f"{file}: annotation {annotation['id']} cannot be drawn ({error}). Correct or remove it.") from error
-
-
-def _drawn(annotations: list[dict[str, Any]], size: tuple[int, int], file: Path) -> Tensor:
-    """The union of `annotations`, (1, H, W) bool."""
-    mask = torch.zeros(1, *size, dtype=torch.bool)
-    for annotation in annotations:
-        run_lengths = _run_lengths(annotation, size, file)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' arrays and numpy 2
-                pixels = rle_codec.decode(run_lengths)
-        except Exception as error:  # as above: also for run lengths that do not fill the image
-            message = f"{file}: annotation {annotation['id']} cannot be drawn ({error}). Correct or remove it."
-            raise DataError(message) from error
-        mask |= torch.from_numpy(pixels).bool()[None]
-    return mask

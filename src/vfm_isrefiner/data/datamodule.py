@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, final, get_args
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
 
 from vfm_isrefiner.data.augment import Augmentation
+from vfm_isrefiner.data.cache import share
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.data.loader import ResumableLoader
+from vfm_isrefiner.data.memory import cache_bytes as default_cache_bytes
+from vfm_isrefiner.data.resident import ResidentLoader, ResidentSamples
 from vfm_isrefiner.data.sampling import EpochSampler, TrainingSamples
 from vfm_isrefiner.data.selection import Source, opened
+from vfm_isrefiner.data.skipping import OnError, Skips, told
 from vfm_isrefiner.instance import InstanceBatch
 
 SPLITS = ("train", "val", "test")
-
-
-class ResumableLoader(DataLoader):
-    """A loader whose position the data module keeps. With these two methods Lightning takes it for resumable."""
-
-    def state_dict(self) -> dict[str, int]:
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """The sampler starts at the data module's position already."""
 
 
 @final
@@ -49,6 +44,14 @@ class RemoteSensingInstances(LightningDataModule):
         num_workers: processes that read for each training process; 0 reads in the training process.
         seed: of everything drawn.
         pin_memory: None pins where CUDA is there.
+        cache_bytes: of decoded training images, shared by the workers of each training process; taken as it is filled. None: a
+            quarter of the memory that is available, 16 GiB at most, divided among the training processes of this machine;
+            0: every worker keeps its own 128 MiB a set.
+        resident: hold the training sets on the training device and cut the windows there, with no workers; the batches are the
+            same.
+        on_error: what a training file that breaks does. "raise": training ends, naming it; "skip": its sample is replaced by
+            another one, and every epoch tells how many were, by image.
+        max_skipped: share of an epoch's samples; where more are skipped, training ends all the same.
 
     Raises:
         DataError: a number is out of range; see the sets for what else.
@@ -69,12 +72,17 @@ class RemoteSensingInstances(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         pin_memory: bool | None = None,
+        cache_bytes: int | None = None,
+        resident: bool = False,
+        on_error: OnError = "raise",
+        max_skipped: float = 0.05,
     ) -> None:
         super().__init__()
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("samples_per_epoch", samples_per_epoch, 1),
             ("seed", seed, 0),
+            ("cache_bytes", cache_bytes or 0, 0),
         ):
             if value < least:
                 raise DataError(f"data.{name} must be {least} or more, got {value}.")
@@ -82,6 +90,13 @@ class RemoteSensingInstances(LightningDataModule):
         self.batch_size, self.samples_per_epoch = batch_size, samples_per_epoch
         self.min_area, self.eval_min_area, self.merge_probability = min_area, eval_min_area, merge_probability
         self.num_workers, self.seed = num_workers, seed
+        self.cache_bytes, self.resident = cache_bytes, resident
+        if on_error not in get_args(OnError):
+            raise DataError(f"Unknown data.on_error={on_error!r}. Choose one of {', '.join(get_args(OnError))}.")
+        if resident and on_error == "skip":
+            raise DataError("data.resident=true reads every file at the start and skips none. Take data.on_error=raise.")
+        self.on_error, self.max_skipped = on_error, max_skipped
+        self._skips: Skips | None = None
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._sources = {split: dict(given or {}) for split, given in zip(SPLITS, (train, val, test), strict=True)}
         self._opened: dict[str, dict[str, InstanceSet]] = {}
@@ -104,7 +119,7 @@ class RemoteSensingInstances(LightningDataModule):
             self._opened[split] = found
         return self._opened[split]
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> ResumableLoader | ResidentLoader:
         """Batches of source windows; they become crops in `on_after_batch_transfer`."""
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         step = self.batch_size * world_size
@@ -113,27 +128,35 @@ class RemoteSensingInstances(LightningDataModule):
                 f"data.samples_per_epoch={self.samples_per_epoch} fills no batch of {self.batch_size} on each of {world_size} "
                 f"processes. Take {step} or more, or a smaller data.batch_size."
             )
+        sets = self.evaluation_sets("train")
+        allowed = int(self.max_skipped * self.samples_per_epoch / world_size)
+        self._skips = Skips(list(sets.values()), self.num_workers, allowed) if self.on_error == "skip" else None
         samples = TrainingSamples(
-            self.evaluation_sets("train"),
+            sets,
             self.samples_per_epoch,
             self.augmentation.source_size,
             self.train_weights,
             self.min_area,
             self.merge_probability,
             self.seed,
+            self._skips,
         )
         epoch, start = self._first_position(step)
+        sampler = EpochSampler(self.samples_per_epoch, world_size, rank, epoch, start)
+        if self.resident:
+            device = "cpu" if self.trainer is None else self.trainer.strategy.root_device
+            return ResidentLoader(ResidentSamples(samples, device), self.batch_size, sampler)
+        local = 1 if self.trainer is None else self.trainer.num_devices
+        budget = default_cache_bytes(local) if self.cache_bytes is None else self.cache_bytes
+        share((each.cache for each in samples.sets), budget, self.num_workers)
         return ResumableLoader(
             samples,
             self.batch_size,
-            sampler=EpochSampler(self.samples_per_epoch, world_size, rank, epoch, start),
-            num_workers=self.num_workers,
-            collate_fn=InstanceBatch.collate,
-            pin_memory=self.pin_memory,
-            drop_last=True,
-            persistent_workers=self.num_workers > 0,
-            # The loader draws a number for its workers; from its own generator, so that the global one is left as it is.
-            generator=torch.Generator().manual_seed(self.seed),
+            sampler,
+            self.num_workers,
+            self.augmentation.source_size,
+            self.pin_memory,
+            self.seed,
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -141,8 +164,21 @@ class RemoteSensingInstances(LightningDataModule):
         if self.trainer is None or not self.trainer.training or not isinstance(batch, InstanceBatch):
             return batch
         epoch, step = self._progress("epoch").processed, self._progress("batch").ready
+        if self._skips is not None and step + 1 == self.trainer.num_training_batches:
+            self._tell_skipped(self._skips, batch.image.device)
         mixed = np.random.SeedSequence((self.seed, epoch, step, self.trainer.global_rank)).generate_state(1)
         return self.augmentation(batch, int(mixed[0]))
+
+    def _tell_skipped(self, skips: Skips, device: torch.device) -> None:
+        """At the last batch of an epoch, when all of it is read: warn of skipped samples, log those of all processes."""
+        assert self.trainer is not None
+        skipped = skips.taken()
+        if skipped:
+            warnings.warn(told(skipped, self.trainer.current_epoch), stacklevel=2)
+        count = torch.tensor(float(sum(skipped.values())), device=device)
+        total = self.trainer.strategy.reduce(count, reduce_op="sum")
+        for logger in self.trainer.loggers:
+            logger.log_metrics({"data/skipped": float(total)}, step=self.trainer.global_step)
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands: the epoch, how many of its samples are trained on, and what these numbers count."""

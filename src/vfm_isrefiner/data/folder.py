@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vfm_isrefiner.data.components import Region, connected_components, regions
 from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.id_map import IdMap, narrowest
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
 from vfm_isrefiner.data.parallel import in_threads
 from vfm_isrefiner.data.pictures import SUFFIXES, Picture, read_gsd, read_ids, read_picture, read_size
@@ -100,10 +101,13 @@ class FolderInstances(InstanceSet):
         return self._picture(record).image
 
     def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
-        ids = self.cached(("ids", record.image), lambda: self._ids(record.image))[None]
+        ids = self.read_id_map(record)
+        return ids.mask(record.instance), ids.ignore()
+
+    def read_id_map(self, record: InstanceRecord) -> IdMap:
+        ids = self.cached(("ids", record.image), lambda: narrowest(self._ids(record.image)))
         nodata = self._picture(record).nodata
-        ignore = ids == self._ignored
-        return ids == record.instance, ignore if nodata is None or nodata.shape != ignore.shape else ignore | nodata
+        return IdMap(ids, self.ignore_value, nodata if nodata is not None and nodata.shape[1:] == ids.shape else None)
 
 
 def paired(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from vfm_isrefiner.data.cache import DecodedCache
 from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.id_map import IdMap
 from vfm_isrefiner.instance import Instance
 
 CACHE_BYTES = 128 * 2**20
@@ -83,6 +84,24 @@ class InstanceSet(Dataset[Instance], ABC):
     def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
         """The record's mask and the pixels to ignore, both (1, H, W) bool. Raises `DataError` naming the file."""
 
+    def read_id_map(self, record: InstanceRecord) -> IdMap | None:
+        """All objects of the record's image at once, such that `read_mask` says the same; None where masks are drawn one by
+        one. A set that has id maps gives them here, so that a window of a large image costs the window alone.
+        """
+        return None
+
+    def scene(self, record: InstanceRecord) -> str:
+        """The published image that the record's image is cut from; what shares one may share pixels. By itself its image."""
+        return record.image
+
+    def unlabelled_images(self) -> tuple[str, ...]:
+        """Images that the source has and no record is of, where the format tells."""
+        return ()
+
+    def image(self, record: InstanceRecord) -> Tensor:
+        """The record's image, (3, H, W) uint8 RGB, from the cache."""
+        return self.cached(("image", record.image), lambda: self.read_image(record))
+
     def cached(self, key: Hashable, load: Callable[[], Any]) -> Any:
         """What `load` gave for `key` (an object with `nbytes`), from this process's cache. For the hooks: id maps, rasters."""
         return self.cache.get((self.source, key), load)
@@ -97,17 +116,21 @@ class InstanceSet(Dataset[Instance], ABC):
             DataError: a file cannot be read, or its size is not that of the record or of its image.
         """
         record = self.records[index]
-        image = self.cached(("image", record.image), lambda: self.read_image(record))
+        image = self.image(record)
         mask, ignore = self.read_mask(record)
-        sizes = {"its image": tuple(image.shape[1:]), "its mask": tuple(mask.shape[1:]), "its index": tuple(record.size)}
+        self.check_sizes(record, image.shape[1:], mask.shape[1:])
+        # An ignored pixel belongs to nobody: it is neither object nor background.
+        return Instance(image, mask & ~ignore, ignore, record.id, self.source, record.category, record.gsd)
+
+    def check_sizes(self, record: InstanceRecord, image: Sequence[int], mask: Sequence[int]) -> None:
+        """Raise `DataError` where the image, the mask (each height, width) and the record differ in size."""
+        sizes = {"its image": tuple(image), "its mask": tuple(mask), "its index": tuple(record.size)}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
             raise DataError(
                 f"{self.source}, image {record.image!r}, instance {record.instance}: sizes differ ({found}; height×width). "
                 "Image, mask and index must be of one size: export the mask again from this image."
             )
-        # An ignored pixel belongs to nobody: it is neither object nor background.
-        return Instance(image, mask & ~ignore, ignore, record.id, self.source, record.category, record.gsd)
 
     def subset(self, indices: Sequence[int]) -> InstanceSet:
         """The instances of `indices`, in that order, as a set of its own."""
@@ -161,3 +184,9 @@ class InstanceView(InstanceSet):
 
     def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
         return self.of.read_mask(record)
+
+    def read_id_map(self, record: InstanceRecord) -> IdMap | None:
+        return self.of.read_id_map(record)
+
+    def scene(self, record: InstanceRecord) -> str:
+        return self.of.scene(record)

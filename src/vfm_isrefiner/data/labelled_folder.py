@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
-import torch
 from torch import Tensor
 
 from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.data.id_map import IdMap, narrowest
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
 from vfm_isrefiner.data.pictures import read_ids, read_picture
 
@@ -33,37 +33,55 @@ class LabelledFolder(InstanceSet):
         index = _read_index(self.folder / "meta.json")
         self.images = {path.stem: path for path in sorted((self.folder / "images").glob("*"))}
         records: list[InstanceRecord] = []
+        faults: list[str] = []
         self.ignore_value: dict[str, int | None] = {}
-        try:
-            for name in sorted(index):
-                entry = index[name]
-                self.ignore_value[name] = entry["ignore"]
-                size = (int(entry["h"]), int(entry["w"]))
-                for it in entry["instances"]:
-                    number, box = int(it["id"]), tuple(it["bbox"])
-                    records.append(
-                        InstanceRecord(name, number, f"{name}/{number}", it["cls"], int(it["area"]), box, size, split)
-                    )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{self.folder / 'meta.json'}: the entry of image {name!r} is not {{h, w, ignore, instances: "
-                f"[{{id, cls, area, bbox}}]}} ({type(error).__name__}: {error}). Write the file again."
-            ) from error
+        for name in sorted(index):
+            try:
+                records += self._entry(name, index[name], split)
+            except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+                faults.append(
+                    f"{self.folder / 'meta.json'}: the entry of image {name!r} is not {{h, w, ignore, instances: "
+                    f"[{{id, cls, area, bbox}}]}} ({type(error).__name__}: {error}). Write the file again."
+                )
         missing = sorted(set(index) - set(self.images))
-        if missing:
-            raise DataError(
-                f"{self.folder / 'images'} lacks {len(missing)} of {len(index)} images, such as {missing[0]!r}. "
-                "Copy the set again."
-            )
+        faults += [
+            f"{self.folder / 'images'} lacks {len(missing)} of {len(index)} images, such as {name!r}. Copy the set again."
+            for name in missing
+        ]
+        if faults:
+            raise DataError(*faults)
         super().__init__(source, records)
+
+    def _entry(self, name: str, entry: dict[str, Any], split: str) -> list[InstanceRecord]:
+        """What `meta.json` says of one image."""
+        ignored, size = entry["ignore"], (int(entry["h"]), int(entry["w"]))
+        self.ignore_value[name] = None if ignored is None else _in_range(int(ignored))
+        records = []
+        for it in entry["instances"]:
+            number, (x, y, width, height) = _in_range(int(it["id"])), (int(value) for value in it["bbox"])
+            category, area = str(it["cls"]), int(it["area"])
+            records.append(InstanceRecord(name, number, f"{name}/{number}", category, area, (x, y, width, height), size, split))
+        return records
+
+    def unlabelled_images(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.images) - {record.image for record in self.records}))
 
     def read_image(self, record: InstanceRecord) -> Tensor:
         return read_picture(self.images[record.image]).image
 
     def read_mask(self, record: InstanceRecord) -> tuple[Tensor, Tensor]:
-        ids = self.cached(("ids", record.image), lambda: read_ids(self.folder / "masks" / f"{record.image}.png"))[None]
-        ignored = self.ignore_value[record.image]
-        return ids == record.instance, torch.zeros_like(ids, dtype=torch.bool) if ignored is None else ids == ignored
+        ids = self.read_id_map(record)
+        return ids.mask(record.instance), ids.ignore()
+
+    def read_id_map(self, record: InstanceRecord) -> IdMap:
+        ids = self.cached(("ids", record.image), lambda: narrowest(read_ids(self.folder / "masks" / f"{record.image}.png")))
+        return IdMap(ids, self.ignore_value[record.image])
+
+
+def _in_range(value: int) -> int:
+    if not 0 <= value < 2**31:
+        raise ValueError(f"{value} is no value of a mask, 0 to 2³¹-1")
+    return value
 
 
 def _read_index(path: Path) -> dict:
@@ -73,8 +91,8 @@ def _read_index(path: Path) -> dict:
             "check root, split and source."
         )
     try:
-        index = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
+        index = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} is no readable JSON ({error}). Copy the set again.") from error
     if not isinstance(index, dict):
         raise DataError(

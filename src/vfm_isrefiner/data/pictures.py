@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from vfm_isrefiner.data.errors import DataError
@@ -22,8 +23,16 @@ RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *RASTER_SUFFIXES)
 EIGHT_BIT = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
-# What PIL raises for files that are missing, cut off or no picture at all.
-PICTURE_FAULTS = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError)
+MAX_PIXELS = 2**28  # 16,384 × 16,384; the largest published scenes, DOTA's, reach 13,000 × 13,000
+# PIL warns of 89 megapixels and refuses 179; what we read is limited by `MAX_PIXELS` alone.
+Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, MAX_PIXELS)
+
+# Told by content, not by name. PIL's other formats are left to PIL: one of them starts Ghostscript.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+# A file of these that declares more pixels is cut off or lies; GDAL takes what is missing of a TIFF for 0.
+PIXELS_PER_BYTE = 8 * 1032  # deflate packs 1,032 to 1, of pixels of one bit
+FREE_PIXELS = 2**24  # small enough to be decoded whatever the file's size
+PACKED = ("PNG", "JPEG", "BMP", "GIF", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -52,17 +61,15 @@ def read_picture(path: Path, bands: Sequence[int] | None = None, stretch: Stretc
     Transparency of a PNG is dropped, and the orientation tag of a JPEG is not obeyed: masks are drawn on the stored pixels.
 
     Raises:
-        DataError: the file is missing or unreadable.
+        DataError: the file is missing, unreadable or larger than `MAX_PIXELS`.
     """
     if path.suffix.lower() not in RASTER_SUFFIXES:
-        try:
-            with Image.open(path) as file:
-                if file.mode in EIGHT_BIT:
-                    pixels = np.array(file if file.mode == "RGB" else file.convert("RGB"))
-                    return Picture(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
-        except PICTURE_FAULTS as error:
-            raise unreadable(path, error) from error
+        with _opened(path) as file:
+            if file.mode in EIGHT_BIT:
+                pixels = np.array(file if file.mode == "RGB" else file.convert("RGB"))
+                return Picture(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
     try:
+        _check_pixels(path, *read_raster_size(path), path.suffix.lower())
         raster = read_raster(path, bands, stretch)
     except RasterError as error:
         raise DataError(str(error)) from error
@@ -77,7 +84,7 @@ def read_ids(path: Path) -> Tensor:
     full precision.
 
     Raises:
-        DataError: the file is missing or unreadable, or its values are no ids.
+        DataError: the file is missing, unreadable or larger than `MAX_PIXELS`, or its values are no ids.
     """
     values = _values(path)
     if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype == np.uint8:
@@ -104,12 +111,10 @@ def read_size(path: Path) -> tuple[int, int]:
     try:
         if path.suffix.lower() in RASTER_SUFFIXES:
             return read_raster_size(path)
-        with Image.open(path) as file:
+        with _opened(path) as file:
             return file.height, file.width
     except RasterError as error:
         raise DataError(str(error)) from error
-    except PICTURE_FAULTS as error:
-        raise unreadable(path, error) from error
 
 
 def read_gsd(path: Path) -> float:
@@ -133,11 +138,41 @@ def _values(path: Path) -> NDArray:
     """(H, W) or (H, W, C), as stored."""
     try:
         if path.suffix.lower() in RASTER_SUFFIXES:
+            _check_pixels(path, *read_raster_size(path), path.suffix.lower())
             bands = read_values(path)
             return bands[0] if len(bands) == 1 else np.moveaxis(bands, 0, -1)
-        with Image.open(path) as file:
+        with _opened(path) as file:
             return np.array(file)
     except RasterError as error:
         raise DataError(str(error)) from error
-    except PICTURE_FAULTS as error:
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file in PIL, of a size that may be decoded; what goes wrong with it in the `with` is a `DataError`."""
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            _check_pixels(path, file.height, file.width, file.format or "")
+            yield file
+    except (DataError, RasterError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(_too_large(path, str(error))) from error
+    except Exception as error:  # PIL raises errors of many kinds for files that are cut off or no picture at all
         raise unreadable(path, error) from error
+
+
+def _check_pixels(path: Path, height: int, width: int, form: str) -> None:
+    """Refuse to decode what memory may not hold, or what the file cannot; `form` is PIL's name or the suffix."""
+    if height * width > MAX_PIXELS:
+        raise DataError(_too_large(path, f"{height}×{width} pixels, height×width"))
+    size = path.stat().st_size
+    if form in PACKED and height * width > max(FREE_PIXELS, PIXELS_PER_BYTE * size):
+        raise unreadable(path, EOFError(f"{size} bytes cannot hold {height}×{width} pixels, height×width"))
+
+
+def _too_large(path: Path, what: str) -> str:
+    return (
+        f"{path} is too large to be decoded whole ({what}); {MAX_PIXELS:,} pixels are the limit. "
+        "Check that its header is not broken; else cut it into tiles."
+    )

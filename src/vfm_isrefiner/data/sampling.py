@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -12,21 +12,38 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.data.skipping import Skips
+from vfm_isrefiner.data.windows import read_window
 from vfm_isrefiner.instance import Instance
 
-FEWEST_PIXELS = 16  # a window that shows less of its object is moved onto it
+
+@dataclass(frozen=True)
+class Draw:
+    """One sample before it is read.
+
+    Attributes:
+        which: number of the set.
+        objects: positions in the set: the object and, where two are merged, another one of its image.
+        places: three numbers in [0, 1) that place the window, see `windows.placed`.
+    """
+
+    which: int
+    objects: tuple[int, ...]
+    places: np.ndarray
 
 
 @final
 class TrainingSamples(Dataset[Instance]):
     """Sample number n = epoch * `samples_per_epoch` + i is a pure function of (`seed`, epoch, i): workers hold no state, and
-    any sample
-    can be made again.
+    any sample can be made again.
 
     A set is drawn by weight, then one of its objects of at least `min_area`, all alike; with `merge_probability` another object
     of its image joins it. Of an image larger than `source_size` a window is cut at random such that a random pixel of the
     object lies in the window's middle half (border permitting). The result is at most `source_size` a side;
     `InstanceBatch.collate` pads it.
+
+    Where a file breaks or an object has no pixel, that is an error; with `skips` it is counted there, and the sample is drawn
+    again, as a function of (`seed`, epoch, i, attempt).
 
     Args:
         sets: by name.
@@ -36,6 +53,7 @@ class TrainingSamples(Dataset[Instance]):
         min_area: smaller objects (in pixels) are not drawn.
         merge_probability: as published, 0.15.
         seed: of everything drawn.
+        skips: counts samples that cannot be read and decides how many may be; None allows none.
 
     Raises:
         DataError: no set, a weight without its set or a set without its weight, no positive weight, or a set without a large
@@ -51,62 +69,56 @@ class TrainingSamples(Dataset[Instance]):
         min_area: int = 256,
         merge_probability: float = 0.15,
         seed: int = 0,
+        skips: Skips | None = None,
     ) -> None:
+        self.skips = skips
         self.sets = list(sets.values())
         self.samples_per_epoch, self.source_size = samples_per_epoch, source_size
         self.merge_probability, self.seed = merge_probability, seed
-        self.probability = _probabilities(list(sets), weights)
+        self.cumulated = _probabilities(list(sets), weights).cumsum()
+        self.cumulated /= self.cumulated[-1]
         self.drawn = [_large_enough(each, min_area) for each in self.sets]
         self.neighbours = [_by_image(each, drawn) for each, drawn in zip(self.sets, self.drawn, strict=True)]
 
     def __len__(self) -> int:
         return self.samples_per_epoch
 
-    def __getitem__(self, number: int) -> Instance:
+    def draw(self, number: int, attempt: int = 0) -> Draw:
+        """What sample `number` shows; after the attempts before it."""
         epoch, index = divmod(number, self.samples_per_epoch)
-        rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
-        which = int(rng.choice(len(self.sets), p=self.probability))
-        chosen = int(rng.choice(self.drawn[which]))
-        instance = self.sets[which][chosen]
-        # Both numbers are drawn always, so that the probability of merging changes no other draw.
-        merges, other = rng.random() < self.merge_probability, rng.random()
+        again = (attempt,) if attempt else ()
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index, *again)))
+        which = int(self.cumulated.searchsorted(rng.random(), side="right"))
+        chosen = int(self.drawn[which][rng.integers(len(self.drawn[which]))])
+        # Every number is drawn always, so that the probability of merging changes no other draw.
+        merges, other, places = rng.random() < self.merge_probability, rng.random(), rng.random(3)
         neighbours = self.neighbours[which][self.sets[which].records[chosen].image]
-        if merges and len(neighbours) > 1:
-            others = neighbours[neighbours != chosen]
-            instance = merged(instance, self.sets[which][int(others[int(other * len(others))])])
-        return window(instance, self.source_size, rng)
+        if not merges or len(neighbours) < 2:
+            return Draw(which, (chosen,), places)
+        others = neighbours[neighbours != chosen]
+        return Draw(which, (chosen, int(others[int(other * len(others))])), places)
 
+    def __getitem__(self, number: int) -> Instance:
+        attempt = 0
+        while True:
+            drawn = self.draw(number, attempt)
+            try:
+                return self._read(drawn)
+            except DataError as error:
+                if self.skips is None:
+                    raise
+                self.skips.add(drawn.which, self.sets[drawn.which].records[drawn.objects[0]].image, error)
+            attempt += 1
 
-def merged(first: Instance, second: Instance) -> Instance:
-    """Two objects of one image as one."""
-    mask = first.mask | second.mask
-    return replace(first, mask=mask, ignore=(first.ignore | second.ignore) & ~mask, id=f"{first.id}+{second.id}")
-
-
-def window(instance: Instance, size: int, rng: np.random.Generator) -> Instance:
-    """At most `size` × `size` pixels of the image with part of the object, cut at random."""
-    height, width = instance.image.shape[1:]
-    places = rng.random(3)
-    if height <= size and width <= size:
+    def _read(self, drawn: Draw) -> Instance:
+        of = self.sets[drawn.which]
+        instance = read_window(of, drawn.objects, self.source_size, drawn.places)
+        if not instance.mask.any():
+            raise DataError(
+                f"{of.source}, image {of.records[drawn.objects[0]].image!r}, instance {instance.id}: its mask has no "
+                "pixel that counts. Remove it, or correct its mask."
+            )
         return instance
-    pixels = instance.mask[0].nonzero()
-    anchor = pixels[int(places[0] * len(pixels))].tolist() if len(pixels) else [height // 2, width // 2]
-    corner = [_corner(anchor[axis], (height, width)[axis], size, places[1 + axis]) for axis in (0, 1)]
-    if int(_cut(instance, corner, size).mask.sum()) < FEWEST_PIXELS:
-        corner = [_corner(anchor[axis], (height, width)[axis], size, 0.5) for axis in (0, 1)]
-    return _cut(instance, corner, size)
-
-
-def _corner(anchor: int, side: int, size: int, place: float) -> int:
-    """First row or column of a window that has `anchor` in its middle half, at `place` in [0, 1) of what is possible."""
-    low, high = anchor - (3 * size) // 4, anchor - size // 4
-    return min(max(round(low + place * (high - low)), 0), max(side - size, 0))
-
-
-def _cut(instance: Instance, corner: list[int], size: int) -> Instance:
-    rows, columns = (slice(start, start + size) for start in corner)
-    parts = {name: getattr(instance, name)[:, rows, columns] for name in ("image", "mask", "ignore")}
-    return replace(instance, **parts)
 
 
 def _probabilities(names: list[str], weights: Mapping[str, float] | None) -> np.ndarray:
