@@ -104,6 +104,9 @@ class FolderInstances(InstanceSet):
         ids = self.read_id_map(record)
         return ids.mask(record.instance), ids.ignore()
 
+    def unlabelled_images(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.images) - {record.image for record in self.records}))
+
     def read_id_map(self, record: InstanceRecord) -> IdMap:
         ids = self.cached(("ids", record.image), lambda: narrowest(self._ids(record.image)))
         nodata = self._picture(record).nodata
