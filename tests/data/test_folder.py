@@ -31,6 +31,13 @@ def test_ids(folder, ids):
     assert (of[0].category, of[0].gsd) == ("house", 0.3)
 
 
+def test_an_image_without_an_instance_is_known(folder, ids, written, picture):
+    assert opened(folder).unlabelled_images() == ()
+    written("images/c.png", picture)
+    written("masks/c.png", 0 * ids)
+    assert opened(folder).unlabelled_images() == ("c",)
+
+
 def test_ignore_value_is_no_instance(folder, ids):
     of = opened(folder, ignore_value=7)
     assert "a/7" not in [record.id for record in of.records]

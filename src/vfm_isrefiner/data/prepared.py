@@ -99,9 +99,7 @@ class PreparedPatches(InstanceSet):
         ids = np.zeros(height * width, np.int64)  # down the columns, as COCO counts
         for row in range(*self._rows[record.image]):
             inside = self._inside(self._masks[row].as_py(), record)
-            if (
-                ids[inside].any() or not 0 < self._instances[row] < 2**31
-            ):  # 0 is background there
+            if ids[inside].any() or not 0 < self._instances[row] < 2**31:  # 0 is background there
                 raise _NoIdMapError
             ids[inside] = self._instances[row]
         return narrowest(torch.from_numpy(np.ascontiguousarray(ids.reshape(width, height).T)))
