@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 import wandb
 
 import vfm_isrefiner
@@ -24,6 +26,9 @@ QUICK = (
     "test_limit=1",
     "test_panels=1",
 )
+
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it would be taken")
 
 
 def run_folder(kind):
@@ -79,6 +84,8 @@ def test_last_resumes_the_newest_run(isrefiner, capsys):
         (["modle.size=test"], "modle"),
         ([*QUICK, "protocol=cvpr"], "no evaluation protocol 'cvpr'"),
         ([*QUICK, "ckpt_path=none.ckpt"], "there is no such file"),
+        ([*QUICK, f"ckpt_path={__file__}"], "cannot be read as a checkpoint"),
+        pytest.param([*QUICK, "trainer=gpu"], "Take trainer=cpu here.", marks=NO_GPU),
         ([*QUICK, "ckpt_path=last"], "there is no checkpoints/last.ckpt"),
         ([*QUICK, "model.size=huge"], "'huge' is unknown"),
         (["experiment=paper", "trainer=cpu"], "MFP_vit_base_cocolvis.pth"),
@@ -118,6 +125,55 @@ def test_an_installed_package_brings_its_conf(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == (package / "conf").resolve()
+
+
+def test_the_wheel_holds_the_settings(tmp_path):
+    root = Path(__file__).resolve().parents[2]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    settings = {path.relative_to(root).as_posix() for path in (root / "conf").rglob("*.yaml")}
+    assert {f"vfm_isrefiner/{name}" for name in settings} <= names
+    assert "vfm_isrefiner/cli/main.py" in names
+
+
+def test_a_resumed_run_keeps_its_best_weights(isrefiner, capsys):
+    quick = [*QUICK, "test=false", "callbacks.panels=null"]
+    assert isrefiner("train", *quick) == 0
+    folder = run_folder("train")
+    last = folder / "checkpoints" / "last.ckpt"
+    best = best_of(last)
+    assert best["best_model_score"] is not None
+    capsys.readouterr()
+    assert isrefiner("train", *quick, f"ckpt_path={last}", "trainer.max_epochs=2", "optimizer.lr=0.0") == 0
+    assert f"training in {folder.resolve()}, resumed from {last}" in capsys.readouterr().out
+    again = best_of(last)  # an epoch without learning betters nothing
+    assert again["best_model_score"] == best["best_model_score"]
+    assert Path(again["best_model_path"]).samefile(best["best_model_path"])
+
+
+def best_of(checkpoint):
+    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    return next(state for state in callbacks.values() if str(state.get("monitor")) == "val/noc80")
+
+
+def test_another_folder_for_a_resumed_run_is_told(isrefiner, capsys):
+    quick = [*QUICK, "test=false", "callbacks=bare"]
+    assert isrefiner("train", *quick) == 0
+    last = run_folder("train") / "checkpoints" / "last.ckpt"
+    assert isrefiner("train", *quick, f"ckpt_path={last}", "trainer.max_epochs=2", "paths.run=elsewhere") == 0
+    assert "resumed into another folder: the best weights of" in capsys.readouterr().out
+    assert (Path("elsewhere") / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_from_the_command_line(tmp_path):
+    words = [*QUICK, "trainer=ddp_cpu", "test=false", "callbacks.panels=null", "paths.run=run", "hydra.run.dir=run"]
+    command = [sys.executable, "-m", "vfm_isrefiner.cli.main", "train", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "network.safetensors").is_file()
+    assert done.stdout.count("epoch 1/1") == 1, "the first process speaks alone"
 
 
 def test_wandb_offline_needs_no_account_and_is_finished(isrefiner, monkeypatch):

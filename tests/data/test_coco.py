@@ -92,7 +92,7 @@ FAULTS = {
     "twice": (lambda it: it["images"].append({**it["images"][0], "id": 6}), "lists the image 'sub/a.png' twice"),
     "image gone": (lambda it: it["images"][0].update(file_name="b.png"), r"lists 'b\.png', and there is no .*images/b\.png"),
     "no images": (lambda it: it.pop("images"), "is no COCO instance file"),
-    "id twice": (annotation(id=10), "two instances of id 'sub/a.png/10'"),
+    "id twice": (annotation(id=10), "the annotation id 10 is there twice"),
     "empty": (lambda it: it.update(annotations=[]), "'coco' has no instance"),
 }
 
@@ -102,6 +102,17 @@ def test_faults_of_the_annotations(opened, fault):
     change, message = FAULTS[fault]
     with pytest.raises(DataError, match=message):
         opened(change)
+
+
+def test_an_id_of_two_images_is_told(opened, written, picture):
+    written("images/b.png", picture)
+
+    def second(it):
+        it["images"].append({"id": 6, "file_name": "b.png", "height": 32, "width": 40})
+        it["annotations"].append({**it["annotations"][0], "image_id": 6})
+
+    with pytest.raises(DataError, match="the annotation id 10 is there twice"):
+        opened(second)
 
 
 def test_compressed_run_lengths_beyond_the_image(opened):

@@ -60,6 +60,19 @@ def test_components_are_instances_and_none_is_lost_to_the_ignore_value(folder, i
     assert all(np.array_equal(part.ignore[0].numpy(), ids == 2) for part in parts)
 
 
+def test_masks_that_cannot_be_ids(folder, ids, written, picture):
+    for name in "ab":
+        written(f"masks/{name}.png", np.where(ids > 0, 255, 0).astype(np.uint8))
+    with pytest.raises(DataError, match=r"holds 0 and 255 alone, which looks binary .* Give kind=components"):
+        opened(folder)
+    assert len(opened(folder, kind="components")) == 4
+    for name in "ab":
+        (folder / "masks" / f"{name}.png").unlink()
+        written(f"masks/{name}.jpg", ids)
+    with pytest.raises(DataError, match=r"no file \* ending in \.png"):
+        opened(folder)
+
+
 def test_mask_suffix(folder):
     for name in "ab":
         (folder / "masks" / f"{name}.png").rename(folder / "masks" / f"{name}_mask.png")

@@ -1,5 +1,6 @@
 """One line an epoch, with what this epoch measured."""
 
+from lightning.pytorch import Callback
 from training.blobs import data, module, trainer
 
 from vfm_isrefiner.training.evaluate_noc import EvaluateNoC
@@ -14,6 +15,29 @@ def test_a_line_for_each_epoch(tmp_path, capsys):
     assert all("loss " in line and "IoU " in line for line in lines)
     assert ["NoC@80" in line for line in lines] == [False, True, False]
     assert ["left" in line for line in lines] == [True, True, False]
+
+
+def test_an_unchanged_score_is_shown_again(tmp_path, capsys):
+    noc = EvaluateNoC("simpleclick", input_size=64, max_instances=1)
+    trainer(tmp_path, [noc, ReportEpochs()], max_epochs=2).fit(module(optimizer_lr=0.0), datamodule=data(count=4))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert ["NoC@80" in line for line in lines] == [True, True]
+
+
+class SaveAfterOneStep(Callback):
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 1:
+            trainer.save_checkpoint(self.path)
+
+
+def test_times_of_an_epoch_that_is_resumed_in_its_middle(tmp_path, capsys):
+    trainer(tmp_path, [SaveAfterOneStep(tmp_path / "middle.ckpt")], max_epochs=1).fit(module(), datamodule=data(count=4))
+    trainer(tmp_path, [ReportEpochs()]).fit(module(), datamodule=data(count=4), ckpt_path=tmp_path / "middle.ckpt")
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 1/2"))
+    assert int(line.rpartition(" s")[0].split()[-1]) < 100
 
 
 def test_durations_are_readable():

@@ -57,6 +57,31 @@ def test_resumed_run_is_the_straight_one(tmp_path, step, signum):
     assert [name for name in state if not torch.equal(state[name], resumed[name])] == []
 
 
+class SignalInEvaluation(Callback):
+    """Sends a signal after the last batch of epoch `epoch`, as while a long evaluation runs."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_signal_between_epochs_is_not_lost(tmp_path, epoch):
+    state, losses = straight(tmp_path)
+    first, second = Losses(), Losses()
+    with pytest.raises(StoppedBySignal):
+        trainer(tmp_path, [first, SignalInEvaluation(epoch), StopOnSignal(tmp_path)]).fit(module(), datamodule=data())
+    assert len(first.values) == 4 * (epoch + 1), "no batch of the next epoch is begun"
+    model = module()
+    trainer(tmp_path, [second, StopOnSignal(tmp_path)]).fit(model, datamodule=data(), ckpt_path=tmp_path / "last.ckpt")
+    assert first.values + second.values == losses
+    resumed = model.network.state_dict()
+    assert [name for name in state if not torch.equal(state[name], resumed[name])] == []
+
+
 def test_handlers_are_put_back(tmp_path):
     before = [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGUSR1)]
     trainer(tmp_path, [StopOnSignal(tmp_path)], max_steps=1).fit(module(), datamodule=data())

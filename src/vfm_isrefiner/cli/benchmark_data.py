@@ -24,6 +24,7 @@ from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet, Instanc
 from vfm_isrefiner.data.labelled_folder import LabelledFolder
 from vfm_isrefiner.data.pictures import RASTER_SUFFIXES
 from vfm_isrefiner.data.sampling import TrainingSamples
+from vfm_isrefiner.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def run(cfg: DictConfig) -> list[Epoch]:
         table.add_row(str(row.workers), str(row.epoch + 1), *rates, *plain)
     Console().print(table)
     if cfg.json:
-        Path(cfg.json).write_text(json.dumps([{**asdict(row), "ratio": row.ratio} for row in found], indent=2) + "\n")
+        rows = [{**asdict(row), "ratio": row.ratio} for row in found]
+        write_whole(Path(cfg.json), f"{json.dumps(rows, indent=2)}\n".encode())
     return found
 
 

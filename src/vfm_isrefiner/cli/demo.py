@@ -30,6 +30,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """
     from vfm_isrefiner.cli.settings import quiet
     from vfm_isrefiner.cli.train import finish_loggers, parts, test
+    from vfm_isrefiner.files import write_whole
     from vfm_isrefiner.models.checkpoints import save_network
     from vfm_isrefiner.report import figures, tables
 
@@ -50,8 +51,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     after = test(cfg, module, datamodule, folder / "trained")
     rows = {f"{when}": next(iter(summaries.values())) for when, summaries in (("untrained", before), ("trained", after))}
     table = tables.markdown_table(rows)
-    (folder / "table.md").write_text(table + "\n")
-    (folder / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
+    write_whole(folder / "table.md", f"{table}\n".encode())
+    write_whole(folder / "summary.json", f"{json.dumps(rows, indent=2)}\n".encode())
     figures.miou_curves(rows, folder / "curve.png")
     print(f"\n{table}\n\n{time.monotonic() - begun:.0f} s. Table, curve.png, panels and the network are in {folder.resolve()}")
     return rows

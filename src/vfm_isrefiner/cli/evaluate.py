@@ -17,6 +17,7 @@ from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import flat_scores, write_row
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
+from vfm_isrefiner.files import write_whole
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.models.freeze import weights_fingerprint
@@ -132,7 +133,7 @@ def evaluate_sets(
         summaries[name] = result.summary()
         draw_panels(round, chosen, rule, place / "panels", panels, figures.draw_clicks)
     table = tables.markdown_table(summaries)
-    (folder / "table.md").write_text(table + "\n")
+    write_whole(folder / "table.md", f"{table}\n".encode())
     figures.miou_curves(summaries, folder / "curve.png")
     each = " and a folder for each set with" if len(sets) > 1 else ","
     print(f"{table}\n\nleft in {folder}: table.md, curve.png{each} summary.json, instances.parquet, panels/")

@@ -52,11 +52,21 @@ def short_errors() -> Iterator[None]:
         sys.exit(stop.exit_code)
     except Exception as error:
         cause = _first(error)
-        expected = (HydraException, OmegaConfBaseException, TrainingError, ValueError, OSError)
-        if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(cause, expected):
+        if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(cause, _expected()):
             raise
-        print(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        advice = " Take trainer=cpu here." if "gpu backend" in str(cause) else ""
+        print(f"error: {cause}{advice}\n(HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
         sys.exit(1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What a wrong input raises."""
+    expected = (HydraException, OmegaConfBaseException, TrainingError, ValueError, OSError)
+    if "lightning.pytorch" not in sys.modules:  # seconds to import, and not needed by every command
+        return expected
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    return (*expected, MisconfigurationException)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -80,7 +90,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers which may be a bottleneck.*")
     # the data module itself goes on with the next sample, so its loader has no state
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    # a resumed run has a folder of its own, and its best checkpoint begins anew there
+    # a run that is resumed into another folder is told in our own words
     warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
     # a run that is resumed or repeated writes into its own folder again
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")

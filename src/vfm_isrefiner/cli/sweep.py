@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from vfm_isrefiner.files import write_whole
+
 NOT_IN_NAME = ("hydra.", "paths.", "hydra/", "trainer=", "logger=")
 SHOWN = ("noc80", "noc85", "noc90", "miou@1", "miou@5")
 
@@ -23,8 +26,7 @@ def write_row(folder: Path, name: str | None, scores: Mapping[str, float]) -> No
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     telling = [override for override in overrides if not override.startswith(NOT_IN_NAME)]
     content = {"name": name or " ".join(telling) or "defaults", "overrides": overrides, "scores": dict(scores)}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(folder / "run.json", f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def flat_scores(summaries: Mapping[str, Mapping[str, Any]], prefix: str = "") -> dict[str, float]:
@@ -43,10 +45,11 @@ def gather(folder: Path) -> list[dict[str, Any]]:
     rows = [{"run": number, "name": run["name"], **run["scores"]} for number, run in runs]
     if rows:
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        with (folder / "results.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(folder / "results.csv", text.getvalue().encode())
     return rows
 
 

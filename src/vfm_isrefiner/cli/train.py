@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
@@ -30,9 +32,12 @@ def run(cfg: DictConfig) -> dict[str, float]:
         The row of this run: the last values of the training and the scores of the evaluation.
     """
     quiet()
+    resume = checkpoint_to_resume(cfg.ckpt_path, Path(cfg.paths.run), Path(cfg.paths.outputs), several=in_multirun())
+    if resume is not None:
+        read_checkpoint(resume)  # what is no checkpoint is told before anything is built
+        cfg.paths.run = str(folder_to_go_on_in(Path(resume), Path(cfg.paths.run)))
     module, datamodule, trainer = parts(cfg)
     folder = Path(cfg.paths.run)
-    resume = checkpoint_to_resume(cfg.ckpt_path, folder, Path(cfg.paths.outputs))
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)))
     print(f"training in {folder}" + (f", resumed from {resume}" if resume else ""))
@@ -93,8 +98,28 @@ def built(group: DictConfig | None) -> list[Any]:
     return [instantiate(part) for part in (group or {}).values() if part is not None and "_target_" in part]
 
 
-def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path) -> str | None:
-    """The file that `ckpt_path` means: "last" is the newest one of this run's folder, else of all outputs.
+def in_multirun() -> bool:
+    """Whether this run is one of several of a sweep."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def folder_to_go_on_in(checkpoint: Path, folder: Path) -> Path:
+    """The folder of the run that `checkpoint` is of, where its best weights and its curves are; `folder` where it is of none or
+    where the command line names a folder, in which the best weights begin anew."""
+    asked = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra] if HydraConfig.initialized() else []
+    named = any(word.startswith(("paths.run=", "hydra.run.dir=")) for word in asked)
+    own = checkpoint.resolve().parent.parent
+    if checkpoint.resolve().parent.name != "checkpoints" or own == folder.resolve():
+        return folder
+    if named:
+        print(f"resumed into another folder: the best weights of {own} are not known here")
+        return folder
+    return own
+
+
+def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path, several: bool = False) -> str | None:
+    """The file that `ckpt_path` means: "last" is the newest one of this run's folder, else of all outputs; of `several` runs
+    each has its own folder's only.
 
     Raises:
         TrainingError: there is none.
@@ -104,9 +129,12 @@ def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path) -> str
     if wanted == "last":
         found = [folder / "checkpoints" / "last.ckpt"]
         if not found[0].is_file():
-            found = sorted(outputs.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
+            found = [] if several else sorted(outputs.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
         if not found:
-            raise TrainingError(f"ckpt_path=last: there is no checkpoints/last.ckpt in {folder} nor anywhere below {outputs}.")
+            raise TrainingError(
+                f"ckpt_path=last: there is no checkpoints/last.ckpt in {folder} nor anywhere below {outputs}"
+                + ("; runs of a sweep look in their own folders only." if several else ".")
+            )
         return str(found[-1])
     if not Path(wanted).is_file():
         raise TrainingError(f"ckpt_path={wanted}: there is no such file; give a .ckpt of a run or the word last.")

@@ -129,6 +129,8 @@ class CocoInstances(InstanceSet):
         if area is None or box is None:
             area, box = measured(annotation, size, self.file)
         number = int(annotation["id"])
+        if number in self.annotation:
+            raise DataError(f"{self.file}: the annotation id {number} is there twice. Number the annotations anew.")
         self.annotation[number] = annotation
         x, y, width, height = (int(value) for value in box)
         category = names.get(annotation["category_id"], "")

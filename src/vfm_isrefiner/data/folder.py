@@ -19,6 +19,8 @@ from vfm_isrefiner.data.pictures import SUFFIXES, Picture, read_gsd, read_ids, r
 from vfm_isrefiner.geo.raster import Stretch
 
 Kind = Literal["ids", "binary", "components"]
+WHITE = 255  # what a binary mask of 8 bit marks its object with
+MASK_SUFFIXES = tuple(each for each in SUFFIXES if each not in (".jpg", ".jpeg"))  # whose losses would invent ids
 
 
 @final
@@ -65,6 +67,11 @@ class FolderInstances(InstanceSet):
             records += [
                 InstanceRecord(name, it.id, f"{name}/{it.id}", category, it.area, it.bbox, size, split, metres) for it in found
             ]
+        if kind == "ids" and records and {record.instance for record in records} == {WHITE}:
+            raise DataError(
+                f"Every mask of {masks} holds 0 and {WHITE} alone, which looks binary and not like ids. Give kind=components "
+                "where each closed region is an object, or kind=binary where a mask holds one."
+            )
         super().__init__(source, records)
 
     def _scan(self, name: str) -> tuple[tuple[int, int], list[Region]]:
@@ -119,7 +126,7 @@ def paired(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dic
     Raises:
         DataError: a folder is missing or empty, or a file is without its partner.
     """
-    found = _by_stem(images, ""), _by_stem(masks, suffix)
+    found = _by_stem(images, "", SUFFIXES), _by_stem(masks, suffix, MASK_SUFFIXES)
     for have, lack, folder, kind in ((found[0], found[1], masks, "mask"), (found[1], found[0], images, "image")):
         alone = sorted(set(have) - set(lack))
         if alone:
@@ -130,16 +137,16 @@ def paired(images: Path, masks: Path, suffix: str) -> tuple[dict[str, Path], dic
     return found
 
 
-def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
+def _by_stem(folder: Path, suffix: str, endings: Sequence[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}. Check the path.")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.stem.endswith(suffix):
+        if path.suffix.lower() in endings and path.stem.endswith(suffix):
             name = path.stem.removesuffix(suffix)
             if name in found:
                 raise DataError(f"{found[name]} and {path} have the same name but for the ending. Keep one of them.")
             found[name] = path
     if not found:
-        raise DataError(f"{folder} has no file *{suffix} ending in {', '.join(SUFFIXES)}. Check the path.")
+        raise DataError(f"{folder} has no file *{suffix} ending in {', '.join(endings)}. Check the path.")
     return found

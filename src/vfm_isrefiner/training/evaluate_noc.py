@@ -50,8 +50,12 @@ class EvaluateNoC(Callback):
         self.every_n_epochs, self.max_instances, self.batch_size = every_n_epochs, max_instances, batch_size
         self.split, self.folder = split, None if folder is None else Path(folder)
 
+    def due(self, epoch: int) -> bool:
+        """Whether it evaluates after this epoch, counted from 0."""
+        return (epoch + 1) % self.every_n_epochs == 0
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every_n_epochs:
+        if not self.due(trainer.current_epoch):
             return
         result = self.evaluate(trainer, pl_module)
         for name, value in scores(result.summary()).items():

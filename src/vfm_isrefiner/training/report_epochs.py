@@ -7,6 +7,8 @@ from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from vfm_isrefiner.training.evaluate_noc import EvaluateNoC
+
 SHOWN = {"train/loss": "loss {:.4f}", "train/iou": "IoU {:.3f}", "val/noc80": "NoC@80 {:.2f}", "val/noc90": "NoC@90 {:.2f}"}
 
 
@@ -19,9 +21,11 @@ class ReportEpochs(Callback):
 
     def __init__(self) -> None:
         self._begun = 0.0
-        self._seen: dict[str, float] = {}
         self._epochs = 0
         self._spent = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begun = time.monotonic()  # an epoch that is resumed in its middle does not start again
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begun = time.monotonic()
@@ -40,10 +44,10 @@ class ReportEpochs(Callback):
         say("  ".join(words))
 
     def _scores(self, trainer: Trainer) -> list[str]:
-        now = {name: float(trainer.callback_metrics[name]) for name in SHOWN if name in trainer.callback_metrics}
-        fresh = {name: value for name, value in now.items() if self._seen.get(name) != value}
-        self._seen = now
-        return [SHOWN[name].format(value) for name, value in fresh.items()]
+        evaluations = [each for each in trainer.callbacks if isinstance(each, EvaluateNoC)]  # type: ignore[attr-defined]
+        measured = any(each.due(trainer.current_epoch) for each in evaluations)
+        names = [name for name in SHOWN if measured or not name.startswith("val/")]
+        return [SHOWN[name].format(float(trainer.callback_metrics[name])) for name in names if name in trainer.callback_metrics]
 
 
 def _duration(seconds: float) -> str:
