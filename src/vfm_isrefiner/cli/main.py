@@ -56,8 +56,10 @@ def main() -> None:
         )
         sys.exit(2)
     module = import_module(f"vfm_isrefiner.cli.{words[0]}")
-    # a distributed run starts its other processes from argv: the file of the command, not this dispatcher
+    # a distributed run starts its other processes from argv, or from the module after `python -m`: the command, not this file
     sys.argv = [str(module.__file__), *words[1:]]
+    if getattr(sys.modules["__main__"].__spec__, "name", None) == __spec__.name:
+        sys.modules["__main__"].__spec__ = module.__spec__
     module.main()
 
 
