@@ -47,3 +47,11 @@ def test_help_imports_nothing_heavy():
         "try: main()\nexcept SystemExit: pass\nassert not {'torch', 'hydra', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_run_of_python_m_starts_its_other_processes_with_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", sys.modules["vfm_isrefiner.cli.main"].__spec__)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "model", "--help")
+    assert sys.modules["__main__"].__spec__.name == "vfm_isrefiner.cli.model"
+    assert sys.argv[0].endswith("model.py")
