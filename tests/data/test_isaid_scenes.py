@@ -116,3 +116,11 @@ def test_an_image_of_16_bit(root):
     cv2.imwrite(str(photo(root)), np.zeros((64, 48, 3), np.uint16))
     with pytest.raises(DataError, match=r"P0003\.png holds uint16 values; 8-bit RGB was expected"):
         isaid_scenes(root, "val")[0].cut(slice(0, 8), slice(0, 8))
+
+
+@pytest.mark.parametrize("ending", ["_instance_id_RGB.png", "_instance_color_RGB.png"])
+def test_a_mask_of_16_bit_is_named_itself(root, ending):
+    file = next(root.rglob(f"val/**/P0003{ending}"))
+    cv2.imwrite(str(file), np.zeros((64, 48, 3), np.uint16))
+    with pytest.raises(DataError, match=rf"P0003{ending} has 3 bands of uint16; 8-bit RGB was expected"):
+        isaid_scenes(root, "val")[0].cut(slice(0, 8), slice(0, 8))

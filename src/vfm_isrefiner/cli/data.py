@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,10 +136,11 @@ def _raw(node: DictConfig) -> Any:
 
 def _checked(name: str, source: Source, cfg: DictConfig) -> tuple[Report, list[Sample]]:
     """The report of one set and its images for the sheet."""
+    from vfm_isrefiner.cli.bar import progress_bar
     from vfm_isrefiner.data.check import by_image, check, drawn_images, open_or_report
     from vfm_isrefiner.report.sheet import read_sample
 
-    with _bar(name) as progress:
+    with progress_bar(name) as progress:
         of, report = open_or_report(name, source)
         if of is None:
             return report, []
@@ -148,18 +148,6 @@ def _checked(name: str, source: Source, cfg: DictConfig) -> tuple[Report, list[S
     chosen = drawn_images(by_image(of), cfg.samples, cfg.seed)
     read = [read_sample(of, records, f"{name}  {records[0].image}") for records in chosen]
     return report, [sample for sample in read if sample is not None]
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; gives the function to call with how many are done, and of how many."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def check_help() -> str:

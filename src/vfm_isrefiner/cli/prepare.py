@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from vfm_isrefiner.cli.bar import progress_bar
 from vfm_isrefiner.cli.settings import conf_folder, short_errors
 from vfm_isrefiner.data.prepare import Report, check_options, prepare
 from vfm_isrefiner.data.scenes import Scene, scenes_of
@@ -37,10 +34,10 @@ def run(cfg: DictConfig) -> Report:
     options = {name: cfg[name] for name in OPTIONS}
     check_options(**options)
     described = _described(cfg)
-    with _bar("reading the set", None) as advance:
+    with progress_bar("reading the set", None) as advance:
         scenes = scenes_to_prepare(cfg.set)
         advance(len(scenes), len(scenes))
-    with _bar("images", len(scenes)) as advance:
+    with progress_bar("images", len(scenes)) as advance:
         report = prepare(scenes, cfg.out, cfg.source, **options, settings=described, progress=advance)
     print(told(report, Path(cfg.out)))
     for name, fault in report.skipped.items():
@@ -78,16 +75,6 @@ def _described(cfg: DictConfig) -> dict[str, Any]:
         raise ValueError(f"root=FOLDER is needed by set={cfg.source}: the folder where the set was unpacked.") from error
     root = None if OmegaConf.is_missing(cfg, "root") else str(Path(cfg.root).resolve())
     return {"root": root, "split": cfg.split, "set": opened}
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; gives the function to call with how many are done, and of how many."""
-    left = (TextColumn("left"), TimeRemainingColumn())
-    columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *left)
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="prepare")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
@@ -15,6 +14,7 @@ from vfm_isrefiner.data.check_image import Examined, examine
 from vfm_isrefiner.data.check_report import Problem, Report, area_bins, gsd_counts
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet, InstanceView
+from vfm_isrefiner.data.parallel import cores
 from vfm_isrefiner.data.selection import Source, opened
 
 Progress = Callable[[int, int], None]
@@ -112,8 +112,7 @@ class _Images(Dataset[Examined]):
 
 def _examined(of: InstanceSet, groups: Sequence[list[InstanceRecord]], workers: int | None) -> Iterator[Examined]:
     if workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = 0 if len(groups) < FEW_IMAGES or cores < 2 else cores
+        workers = 0 if len(groups) < FEW_IMAGES or cores() < 2 else cores()
     yield from DataLoader(
         _Images(of, groups),
         batch_size=None,

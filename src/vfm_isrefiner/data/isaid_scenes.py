@@ -81,7 +81,9 @@ class _OpenScene:
             raise DataError(f"{self.image.path} holds {image.dtype} values; 8-bit RGB was expected. Fetch it again.")
         assert instance is not None
         numbers = _numbers(instance, self.instance.path)
-        return image[:3].copy(), numbers, None if semantic is None else _numbers(semantic, self.instance.path)
+        if semantic is None or self.semantic is None:
+            return image[:3].copy(), numbers, None
+        return image[:3].copy(), numbers, _numbers(semantic, self.semantic.path)
 
 
 def _numbers(band: NDArray, path: str | Path) -> Tensor:

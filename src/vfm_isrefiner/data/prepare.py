@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Literal, get_args
 from vfm_isrefiner.data.cut_scene import Cutting
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.index import join_parts, read_facts, read_index
+from vfm_isrefiner.data.parallel import cores
 from vfm_isrefiner.data.prepared_folder import FORMAT, INDEX, PARTS, claim, file_stem, locked, sweep, write_about
 from vfm_isrefiner.data.processes import in_processes
 from vfm_isrefiner.data.scenes import Scene
@@ -112,7 +112,7 @@ def prepare(
         waiting = [scene for scene in chosen if file_stem(scene.name) not in done]
         cutting, skipped = Cutting(out, fingerprint, patch_size, overlap, min_area), {}
         progress(len(done), len(chosen))
-        for number, (scene, fault) in enumerate(_each(cutting, waiting, _cores() if workers is None else workers, lock), 1):
+        for number, (scene, fault) in enumerate(_each(cutting, waiting, cores() if workers is None else workers, lock), 1):
             if fault is not None and on_error == "raise":
                 raise DataError(f"{fault} What is done stays: run again to go on, or with on_error=skip to leave it out.")
             if fault is not None:
@@ -189,7 +189,3 @@ def _join(out: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
