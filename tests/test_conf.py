@@ -13,9 +13,12 @@ from vfm_isrefiner.cli.settings import composed, conf_folder
 from vfm_isrefiner.cli.train import parts
 from vfm_isrefiner.data.datamodule import RemoteSensingInstances
 from vfm_isrefiner.data.errors import DataError
+from vfm_isrefiner.models.build import SIZES
+from vfm_isrefiner.models.freeze import count_parameters
 
 CONF = conf_folder()
 FILES = sorted(path.relative_to(CONF).as_posix().removesuffix(".yaml") for path in CONF.rglob("*.yaml"))
+FOR_EVALUATE = ("table1_checkpoints",)
 PRIMARY = ("train", "evaluate")
 OTHERS = ("prepare", "data_check", "benchmark")
 SMALL = ["model.size=test", "model.image_size=64"]
@@ -38,12 +41,15 @@ def test_every_group_has_its_test():
         "experiment",
         "launch",
         "logger",
+        "method",
+        "mode",
         "model",
         "modulation",
         "optimizer",
         "paths",
         "scheduler",
         "set",
+        "size",
         "trainer",
     }
     assert {file for file in FILES if "/" not in file} == {*PRIMARY, *OTHERS}
@@ -142,14 +148,68 @@ def test_trainers(tmp_path, choice):
     assert trainer.world_size == cfg.trainer.devices
 
 
-@pytest.mark.parametrize("choice", choices("experiment"))
+@pytest.mark.parametrize("choice", choices("mode"))
+def test_modes_choose_network_modulation_and_what_learns(tmp_path, choice):
+    cfg = settings(tmp_path, f"mode={choice}", *SMALL)
+    network = instantiate(cfg.model)
+    assert cfg.mode == choice
+    assert cfg.fit == (choice != "pretrained")
+    assert network.config["kind"] == ("isrefiner" if choice == "adapter" else "mfp")
+    assert cfg.modulation._target_.endswith("modulate_isrefiner" if choice == "adapter" else "modulate_mfp")
+    total, trainable = count_parameters(network)[""]
+    share = {"pretrained": (0, 0), "full": (1, 1), "lora": (0.01, 0.3), "adapter": (0.3, 0.8)}[choice]
+    assert share[0] <= trainable / total <= share[1]
+
+
+@pytest.mark.parametrize("choice", choices("method"))
+def test_methods_begin_with_the_same_weights(tmp_path, choice):
+    cfg = settings(tmp_path, f"method={choice}", "pretrained=MFP.pth")
+    assert cfg.model._target_.endswith(f"build_{choice}")
+    given = {name: cfg.model[name] for name in ("checkpoint", "backbone_checkpoint")}
+    assert list(given.values()).count("MFP.pth") == 1
+    assert cfg.mode == ("adapter" if choice == "isrefiner" else "full")
+
+
+@pytest.mark.parametrize("choice", choices("size"))
+def test_sizes_fit_together(tmp_path, choice):
+    cfg = settings(tmp_path, f"size={choice}")
+    assert cfg.size == cfg.model.size == choice
+    assert cfg.model.image_size == cfg.data.augmentation.crop_size
+    assert cfg.model.size in SIZES
+
+
+def test_what_is_swept_beats_what_a_mode_or_a_size_says(tmp_path):
+    cfg = settings(tmp_path, "experiment=table8", "size=test", "modulation=none", "data=synthetic", "optimizer=adam")
+    assert cfg.modulation._target_.endswith("modulate_none")
+    assert cfg.model.size == "test"
+    assert cfg.optimizer._target_.endswith(".Adam")
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_tables_run_the_paper_unless_told_otherwise(tmp_path, number):
+    cfg = settings(tmp_path, f"experiment=table{number}")
+    assert (cfg.size, cfg.data.augmentation.crop_size, cfg.trainer.max_epochs) == ("paper", 448, 60)
+    assert (cfg.optimizer.lr, list(cfg.scheduler.milestones), cfg.data.samples_per_epoch) == (5e-5, [10, 50], 30_000)
+    assert set(cfg.data.test) == {"isaid", "sandbar", "nwpu", "loveda", "whu"}
+    assert cfg.pretrained.endswith("MFP_vit_base_cocolvis.pth")
+
+
+@pytest.mark.parametrize("choice", [choice for choice in choices("experiment") if choice not in FOR_EVALUATE])
 def test_experiments(tmp_path, choice):
-    cpu = ["trainer=cpu", "model.backbone_checkpoint=null", "trainer.precision=32-true"]
+    given = "pretrained" if choice.startswith("table") else "model.backbone_checkpoint"
+    cpu = ["trainer=cpu", f"{given}=null", "trainer.precision=32-true"]
     cfg = settings(tmp_path, f"experiment={choice}", *cpu, *SMALL)
     module, datamodule, trainer = parts(cfg)
     assert module.configure_optimizers()
     assert isinstance(datamodule, RemoteSensingInstances)
     assert trainer.max_epochs == cfg.trainer.max_epochs
+
+
+@pytest.mark.parametrize("choice", FOR_EVALUATE)
+def test_experiments_of_evaluate(tmp_path, choice):
+    cfg = settings(tmp_path, f"experiment={choice}", name="evaluate")
+    assert (cfg.split, cfg.reuse) == ("test", True)
+    assert isinstance(instantiate(cfg.data), RemoteSensingInstances)
 
 
 def test_paper_and_released_say_the_published_numbers(tmp_path):
@@ -173,13 +233,18 @@ def test_paths_can_be_moved(tmp_path, choice, monkeypatch):
 
 
 @pytest.mark.parametrize("choice", choices("launch"))
-def test_launch_keeps_the_working_folder_and_dates_the_outputs(choice):
+def test_launch_keeps_the_working_folder(choice):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=[f"launch={choice}"], return_hydra_config=True)
     assert cfg.hydra.job.chdir is False
     assert get_class(cfg.hydra.callbacks.collect._target_).__name__ == "CollectRuns"
-    raw = yaml.safe_load((CONF / "launch" / f"{choice}.yaml").read_text())
-    assert raw["run"]["dir"].startswith("${paths.outputs}/${now:")
+    assert "sweep" in yaml.safe_load((CONF / "launch" / f"{choice}.yaml").read_text())
+
+
+def test_outputs_are_dated_or_named_by_what_decides_them():
+    default, tables = (yaml.safe_load((CONF / "launch" / f"{name}.yaml").read_text()) for name in ("default", "tables"))
+    assert default["run"]["dir"].startswith("${paths.outputs}/${now:")
+    assert (tables["mode"], tables["sweep"]["subdir"]) == ("MULTIRUN", "${run_folder:}")
 
 
 def test_experiments_say_only_what_differs():

@@ -13,8 +13,10 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 from torch import nn
 
+from vfm_isrefiner.cli.jobs import claimed, deciding_settings, fingerprint_of, finished_row, write_row
+from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
-from vfm_isrefiner.cli.sweep import flat_scores, write_row
+from vfm_isrefiner.cli.sweep import asked_for, flat_scores
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
 from vfm_isrefiner.files import write_whole
@@ -29,12 +31,25 @@ from vfm_isrefiner.training.restore import restored_network
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Evaluate as `cfg` says; everything is left in `cfg.paths.run`.
+    """Evaluate as `cfg` says; everything is left in `cfg.paths.run`. `cfg.reuse` is as in training.
 
     Returns:
-        The summary of each set.
+        The summary of each set; empty where it was finished before, or another process works on it.
     """
     quiet()
+    if not cfg.reuse:
+        return play(cfg)
+    folder = Path(cfg.paths.run)
+    with claimed(folder) as free:
+        if free and finished_row(folder, fingerprint_of(deciding_settings(cfg))) is None:
+            return play(cfg)
+        print(f"{'finished before' if free else 'another process evaluates'}: {folder}")
+        return {}
+
+
+def play(cfg: DictConfig) -> dict[str, Any]:
+    """As `run`, whatever is there already."""
+    settings = deciding_settings(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     rule = named(cfg.protocol, cfg.input_size)  # an unknown name is told before anything is loaded
     network, title = network_of(cfg)
@@ -54,7 +69,16 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         batch_size=cfg.batch_size,
         panels=cfg.panels,
     )
-    write_row(Path(cfg.paths.run), cfg.name, flat_scores(summaries))
+    write_row(
+        Path(cfg.paths.run),
+        flat_scores(summaries),
+        settings={name: value for name, value in settings.items() if not name.startswith("model.")}
+        | {f"model.{name}": value for name, value in network.config.items()},
+        fingerprint=fingerprint_of(settings),
+        cost=cost_of(network, network.config.get("image_size", cfg.model.image_size)),
+        evaluations={name: name if len(summaries) > 1 else "." for name in summaries},
+        **asked_for(cfg.name or title),
+    )
     return summaries
 
 
@@ -66,7 +90,8 @@ def network_of(cfg: DictConfig) -> tuple[AnyNetwork, str]:
     path = Path(cfg.checkpoint)
     backbone = cfg.model.get("backbone_checkpoint")
     if path.suffix == ".ckpt":
-        return restored_network(path, backbone_checkpoint=backbone), path.stem
+        base = cfg.model.get("checkpoint")
+        return restored_network(path, backbone_checkpoint=backbone, base_checkpoint=base), path.stem
     return load_any(path, backbone_checkpoint=backbone, released=bool(cfg.model.get("released", False))), path.stem
 
 

@@ -32,7 +32,7 @@ def table(network: AnyNetwork, image_size: int) -> list[tuple[str, int, int, int
 
     counts = count_parameters(network)
     # torch's counter hooks into the gradient of whatever could have one, so a copy that cannot is counted
-    network = copy.deepcopy(network).eval().requires_grad_(False)
+    network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     image = torch.zeros(1, 3, image_size, image_size)
     zeros = torch.zeros(1, 4, image_size, image_size)
     with torch.no_grad():
@@ -46,6 +46,12 @@ def table(network: AnyNetwork, image_size: int) -> list[tuple[str, int, int, int
     if rest_image or rest_click:
         rows.append(("between the parts", 0, 0, rest_image, rest_click))
     return [*rows, ("all", *counts[""], per_image[""], per_click[""])]
+
+
+def cost_of(network: AnyNetwork, image_size: int) -> dict[str, float]:
+    """What Tables III and IV count: parameters and trainable ones, FLOPs of one image and of one click."""
+    _, total, trainable, per_image, per_click = table(network, image_size)[-1]
+    return {"parameters": total, "trainable": trainable, "flops_per_image": per_image, "flops_per_click": per_click}
 
 
 def _counted(network: nn.Module, call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:

@@ -14,9 +14,12 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_every
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from vfm_isrefiner.cli.evaluate import evaluate_sets
+from vfm_isrefiner.cli.evaluate import chosen_sets, evaluate_sets
+from vfm_isrefiner.cli.jobs import claimed, deciding_settings, fingerprint_of, finished_row, is_first_process, write_row
+from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
-from vfm_isrefiner.cli.sweep import flat_scores, write_row
+from vfm_isrefiner.cli.sweep import asked_for, flat_scores
+from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.evaluate_noc import named
@@ -28,10 +31,32 @@ from vfm_isrefiner.training.simulate_clicks import in_eval_mode
 def run(cfg: DictConfig) -> dict[str, float]:
     """Train as `cfg` says and evaluate the best weights; everything is left in `cfg.paths.run`.
 
+    With `cfg.reuse` a run that is finished there is not run again, one that was begun goes on, and one that another process
+    works on is left to it.
+
     Returns:
-        The row of this run: the last values of the training and the scores of the evaluation.
+        The row of this run: the last values of the training and the scores of the evaluation; empty where it was left.
     """
     quiet()
+    if not cfg.reuse:
+        return train(cfg)
+    folder = Path(cfg.paths.run)
+    with claimed(folder) as free:
+        if not free:
+            print(f"another process runs {folder}")
+            return {}
+        row = finished_row(folder, fingerprint_of(deciding_settings(cfg)))
+        if row is not None and is_first_process():
+            print(f"finished before: {folder}")
+            return row
+        if cfg.ckpt_path is None and cfg.fit and (folder / "checkpoints" / "last.ckpt").is_file():
+            cfg.ckpt_path = "last"
+        return train(cfg)
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """As `run`, whatever is there already."""
+    settings = deciding_settings(cfg)
     resume = checkpoint_to_resume(cfg.ckpt_path, Path(cfg.paths.run), Path(cfg.paths.outputs), several=in_multirun())
     if resume is not None:
         read_checkpoint(resume)  # what is no checkpoint is told before anything is built
@@ -40,18 +65,30 @@ def run(cfg: DictConfig) -> dict[str, float]:
     folder = Path(cfg.paths.run)
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)))
-    print(f"training in {folder}" + (f", resumed from {resume}" if resume else ""))
+    print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
     try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=resume)
+        if cfg.fit:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=resume)
+        else:
+            datamodule.prepare_data()
+            datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
         best = folder / "checkpoints" / "best.ckpt"
         if best.is_file():
             load_trained_part(module.network, read_checkpoint(best))
         if trainer.is_global_zero:
             save_network(module.network, folder / "network.safetensors")
-            if cfg.test:
-                row |= flat_scores(test(cfg, module, datamodule, folder / "test"), "test/")
-            write_row(folder, cfg.name, row)
+            summaries = test(cfg, module, datamodule, folder / "test") if cfg.test else {}
+            row |= flat_scores(summaries, "test/")
+            write_row(
+                folder,
+                row,
+                settings=settings,
+                fingerprint=fingerprint_of(settings),
+                cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
+                evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
+                **asked_for(cfg.name),
+            )
     finally:
         finish_loggers()
     if trainer.is_global_zero:
@@ -65,7 +102,7 @@ def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, fold
     with in_eval_mode(module.network):
         return evaluate_sets(
             module.round,
-            datamodule.evaluation_sets("test"),
+            chosen_sets(datamodule.evaluation_sets("test"), cfg.test_sets),
             rule,
             folder,
             limit=cfg.test_limit,
@@ -77,6 +114,9 @@ def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, fold
 def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule, Trainer]:
     """Build everything that `cfg` names."""
     seed_everything(cfg.seed, workers=True, verbose=False)
+    share_out_budget(cfg)
+    if cfg.mode in ("pretrained", "lora", "adapter") and cfg.pretrained is None:
+        print(f"mode={cfg.mode} without pretrained=FILE: what it does not train is random.")
     network = instantiate(cfg.model)  # first after seeding: a checkpoint draws a random backbone again from the seed
     datamodule: LightningDataModule = instantiate(cfg.data)
     module = InteractiveSegmentation(
@@ -91,6 +131,19 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
     loggers: list[Logger] = built(cfg.logger)
     trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     return module, datamodule, trainer
+
+
+def share_out_budget(cfg: DictConfig) -> None:
+    """`budget` samples in all, alike in each epoch.
+
+    Raises:
+        ValueError: it is not at least one sample an epoch.
+    """
+    if cfg.budget is None:
+        return
+    if cfg.budget < cfg.trainer.max_epochs:
+        raise ValueError(f"budget={cfg.budget} is less than one sample in each of trainer.max_epochs={cfg.trainer.max_epochs}.")
+    cfg.data.samples_per_epoch = round(cfg.budget / cfg.trainer.max_epochs)
 
 
 def built(group: DictConfig | None) -> list[Any]:

@@ -23,6 +23,7 @@ from vfm_isrefiner.models.normalise import Normalise
 from vfm_isrefiner.models.pyramid_fusion import PyramidFusion
 from vfm_isrefiner.models.simple_fpn import SimpleFPN
 from vfm_isrefiner.models.simpleclick import SimpleClick
+from vfm_isrefiner.models.tuning import tune
 from vfm_isrefiner.models.vit import ViT
 
 AnyNetwork = ISRefiner | MFP | SimpleClick
@@ -116,13 +117,17 @@ def build_mfp(
     backbone: str | None = None,
     backbone_checkpoint: str | Path | None = None,
     checkpoint: str | Path | None = None,
+    tuning: str = "full",
+    lora_rank: int = 16,
 ) -> MFP:
-    """MFP; arguments as in `build_isrefiner`. Every parameter trains."""
+    """MFP; arguments as in `build_isrefiner`. Every parameter trains, or what `tuning` leaves to train (Table II, `tune`)."""
     config = _config("mfp", locals())
     dims, vit = _vit(size, backbone, image_size, auxiliary=4, attention=attention)
     fpn, head = SimpleFPN(vit.width, dims.pyramid), PyramidFusion(dims.pyramid, dims.head)
-    network = MFP(vit=vit, fpn=fpn, head=head, normalise=Normalise(), config=config)
-    return _loaded(network, backbone_checkpoint, checkpoint)
+    network = MFP(vit=vit, fpn=fpn, head=head, normalise=Normalise(), config=config, frozen=tuning != "full")
+    _loaded(network, backbone_checkpoint, checkpoint)
+    tune(network, tuning, lora_rank)
+    return network
 
 
 def build_simpleclick(
@@ -133,13 +138,17 @@ def build_simpleclick(
     backbone: str | None = None,
     backbone_checkpoint: str | Path | None = None,
     checkpoint: str | Path | None = None,
+    tuning: str = "full",
+    lora_rank: int = 16,
 ) -> SimpleClick:
-    """SimpleClick; arguments as in `build_isrefiner`. Every parameter trains."""
+    """SimpleClick; arguments as in `build_mfp`."""
     config = _config("simpleclick", locals())
     dims, vit = _vit(size, backbone, image_size, auxiliary=3, attention=attention)
     fpn, head = SimpleFPN(vit.width, dims.pyramid), PyramidFusion(dims.pyramid, dims.head)
-    network = SimpleClick(vit=vit, fpn=fpn, head=head, normalise=Normalise(), config=config)
-    return _loaded(network, backbone_checkpoint, checkpoint)
+    network = SimpleClick(vit=vit, fpn=fpn, head=head, normalise=Normalise(), config=config, frozen=tuning != "full")
+    _loaded(network, backbone_checkpoint, checkpoint)
+    tune(network, tuning, lora_rank)
+    return network
 
 
 BUILDERS: dict[str, Callable[..., AnyNetwork]] = {

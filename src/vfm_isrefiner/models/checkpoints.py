@@ -83,7 +83,7 @@ def load_backbone(network: AnyNetwork, path: Path) -> None:
     """Fill `vit` and `fpn` (and nothing else) from MFP's, SimpleClick's, VFM-ISRefiner's or MAE's file, or from one of ours.
 
     MAE has the ViT alone: the patch embedding of M and the pyramid keep their fresh weights. SimpleClick has no channel for
-    M_mod: its weights go to M_prev and the click maps, and those of M_mod are zero.
+    M_mod: its weights go to M_prev and the click maps, and those of M_mod are zero; the other way round they are left out.
 
     Raises:
         CheckpointError: keys or shapes do not fit.
@@ -213,6 +213,9 @@ def _fit_auxiliary(found: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     if name in found and found[name].shape[1] == 3 and own[name].shape[1] == 4:
         prev, clicks = found[name].split([1, 2], 1)
         found[name] = torch.cat([prev, torch.zeros_like(prev), clicks], 1)
+    elif name in found and found[name].shape[1] == 4 and own[name].shape[1] == 3:
+        prev, _, clicks = found[name].split([1, 1, 2], 1)
+        found[name] = torch.cat([prev, clicks], 1)
 
 
 def _check(own: dict[str, Tensor], found: dict[str, Tensor], wanted: set[str], extra: set[str], path: Path) -> None:

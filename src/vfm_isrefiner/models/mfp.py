@@ -14,6 +14,7 @@ from vfm_isrefiner.models.normalise import Normalise, pad_to_multiple
 from vfm_isrefiner.models.pyramid_fusion import PyramidFusion
 from vfm_isrefiner.models.simple_fpn import SimpleFPN
 from vfm_isrefiner.models.simpleclick import HEAD_DROPOUT
+from vfm_isrefiner.models.tuning import keep_frozen_in_eval_mode
 from vfm_isrefiner.models.vit import ViT
 
 
@@ -38,10 +39,18 @@ class MFP(nn.Module):
     Args:
         vit: with `auxiliary=4`. fpn: its pyramid. head: the fused pyramid, 256 channels in the paper.
         config: the plain arguments it was built from, kept for checkpoints.
+        frozen: its own parameters do not learn (models/tuning.py).
     """
 
     def __init__(
-        self, *, vit: ViT, fpn: SimpleFPN, head: PyramidFusion, normalise: Normalise, config: dict[str, Any] | None = None
+        self,
+        *,
+        vit: ViT,
+        fpn: SimpleFPN,
+        head: PyramidFusion,
+        normalise: Normalise,
+        config: dict[str, Any] | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         self.vit, self.fpn, self.head, self.normalise = vit, fpn, head, normalise
@@ -51,6 +60,14 @@ class MFP(nn.Module):
         self.dropout = nn.Dropout2d(HEAD_DROPOUT)
         self.classify = nn.Conv2d(width, 1, 1)
         self.config = dict(config or {})
+        self.frozen = frozen
+
+    def train(self, mode: bool = True) -> MFP:
+        """As `nn.Module.train`; what is frozen stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            keep_frozen_in_eval_mode(self)
+        return self
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """`image` (B, 3, H, W) float RGB in [0, 1] -> its patch embedding; the rest of the ViT sees the clicks."""

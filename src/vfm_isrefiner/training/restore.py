@@ -32,10 +32,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def restored_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> AnyNetwork:
+def restored_network(
+    path: str | Path, *, backbone_checkpoint: str | Path | None = None, base_checkpoint: str | Path | None = None
+) -> AnyNetwork:
     """The trained network of a `.ckpt` file, in eval mode.
 
-    Its frozen backbone comes from `backbone_checkpoint`, or is drawn again from the run's seed where it was random.
+    Its frozen part comes from `backbone_checkpoint`, from `base_checkpoint` where a whole network was frozen (LoRA), or is
+    drawn again from the run's seed where it was random.
 
     Raises:
         TrainingError: not such a file, or another backbone.
@@ -43,7 +46,8 @@ def restored_network(path: str | Path, *, backbone_checkpoint: str | Path | None
     checkpoint = read_checkpoint(path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checkpoint["network_seed"])
-        network = build_from_config(checkpoint["network_config"])
+        begun = {} if base_checkpoint is None else {"checkpoint": base_checkpoint}
+        network = build_from_config(checkpoint["network_config"] | begun)
     if backbone_checkpoint is not None:
         load_backbone(network, Path(backbone_checkpoint))
     load_trained_part(network, checkpoint)

@@ -1,0 +1,171 @@
+"""What decides a run's result, the folder named after it, and whether it is done, begun or another process's."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from vfm_isrefiner.files import write_whole
+from vfm_isrefiner.report.runs import RUN_FILE
+
+# keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, workers, pictures) do not
+PLAIN = [
+    "mode",
+    "size",
+    "seed",
+    "budget",
+    "fit",
+    "protocol",
+    "input_size",
+    "first_click_passes",
+    "split",
+    "sets",
+    "limit",
+    "test",
+    "test_limit",
+    "test_sets",
+    "checkpoint",
+]
+GROUPS = ("model", "modulation", "optimizer", "scheduler", "data", "peer")
+TRAINER = ("max_epochs", "max_steps", "max_time", "gradient_clip_val", "accumulate_grad_batches", "precision")
+NO_MATTER = ("num_workers", "cache_bytes", "resident")
+FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint")
+LOCK = ".lock"
+# what Tables V-VIII vary, and what the paper's network has
+AXES = {
+    "vit": ("model.use_vit", True),
+    "hq": ("model.use_hq", True),
+    "theta": ("model.theta", "learnable"),
+    "fusion": ("model.early_fusion", "gated"),
+    "modulation": ("modulation", "isrefiner"),
+}
+
+
+def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
+    """What of `cfg` decides the result, by dotted name; files by their content, so that they may move.
+
+    "model.kind" and "modulation" are short names of the chosen network and modulation.
+    """
+    found: dict[str, Any] = {name: _plain(cfg[name]) for name in PLAIN if name in cfg}
+    for group in GROUPS:
+        if cfg.get(group) is not None:
+            found |= _flat(_plain(cfg[group]), f"{group}.")
+    if cfg.get("trainer") is not None:
+        found |= {f"trainer.{name}": _plain(cfg.trainer.get(name)) for name in TRAINER}
+        clicks = (cfg.get("callbacks") or {}).get("simulate_clicks")
+        found |= _flat(_plain(clicks), "callbacks.simulate_clicks.") if clicks is not None else {}
+    found = {name: value for name, value in found.items() if name.rpartition(".")[2] not in NO_MATTER}
+    found["model.kind"] = found.pop("model._target_", "").rpartition(".build_")[2]
+    found["modulation"] = found.pop("modulation._target_", "").rpartition(".modulate_")[2]
+    for name in FILES:
+        if isinstance(found.get(name), str):
+            found[name] = _content(Path(found[name]))
+    return found
+
+
+def fingerprint_of(settings: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that two runs share where all that decides their results is the same."""
+    return hashlib.sha256(json.dumps(dict(sorted(settings.items())), default=str).encode()).hexdigest()[:16]
+
+
+def run_folder(cfg: DictConfig) -> str:
+    """A readable folder name that settings alone decide: `<size>/<what>-seed<seed>-<fingerprint>`."""
+    settings = deciding_settings(cfg)
+    what = [settings.get("mode") or settings["model.kind"]]
+    if settings.get("checkpoint"):
+        what = [Path(str(cfg.checkpoint)).stem]
+    elif settings["model.kind"] == "isrefiner":
+        what += [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
+    place = settings.get("size") or settings.get("model.size") or "given"
+    return f"{place}/{','.join(what)}-seed{settings['seed']}-{fingerprint_of(settings)}"
+
+
+OmegaConf.register_new_resolver("run_folder", lambda *, _root_: run_folder(_root_), replace=True)  # of conf/launch/tables.yaml
+
+
+def finished_row(folder: Path, fingerprint: str) -> dict[str, float] | None:
+    """The scores of the finished run in `folder`, or None where there is none of this fingerprint."""
+    file = folder / RUN_FILE
+    if not file.is_file():
+        return None
+    row = json.loads(file.read_text())
+    return dict(row["scores"]) if row.get("fingerprint") == fingerprint else None
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Whether this process alone works in `folder`, until the context ends; the system lets go of it when a process dies.
+
+    Processes of one distributed run but the first ask nobody.
+    """
+    if not is_first_process():
+        yield True
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def is_first_process() -> bool:
+    """Whether this is no process that a launcher or Lightning started beside the first of a distributed run."""
+    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
+
+
+def write_row(
+    folder: Path,
+    scores: Mapping[str, float],
+    *,
+    name: str,
+    overrides: list[str] | None = None,
+    experiment: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fingerprint: str = "",
+    cost: Mapping[str, float] | None = None,
+    evaluations: Mapping[str, str] | None = None,
+) -> None:
+    """`run.json`, the last file that a run writes: what it was, what decided it, where its evaluations are, what came out.
+
+    `fingerprint` is that of the settings as they were asked for; `settings` may say more, such as what a checkpoint turned out
+    to hold.
+    """
+    content = {
+        "name": name,
+        "overrides": overrides or [],
+        "experiment": experiment,
+        "fingerprint": fingerprint,
+        "settings": dict(settings or {}),
+        "cost": dict(cost or {}),
+        "evaluations": dict(evaluations or {}),
+        "scores": dict(scores),
+    }
+    write_whole(folder / RUN_FILE, f"{json.dumps(content, indent=2, default=str)}\n".encode())
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _flat(values: Any, prefix: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix.rstrip("."): values}
+    return {name: value for key, part in values.items() for name, value in _flat(part, f"{prefix}{key}.").items()}
+
+
+def _content(file: Path) -> str:
+    if not file.is_file():  # told by whoever loads it
+        return str(file)
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"

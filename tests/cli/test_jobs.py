@@ -1,0 +1,90 @@
+"""What decides a run's result, the folder named after it, and who may work there."""
+
+import json
+import os
+
+import pytest
+
+from vfm_isrefiner.cli.jobs import (
+    claimed,
+    deciding_settings,
+    fingerprint_of,
+    finished_row,
+    is_first_process,
+    run_folder,
+    write_row,
+)
+from vfm_isrefiner.cli.settings import composed
+
+
+def settings(*overrides):
+    return deciding_settings(composed("train", ["size=test", *overrides]))
+
+
+def test_settings_are_flat_and_named_shortly():
+    found = settings("mode=adapter", "model.theta=0.5", "modulation=mfp", "data=real", "paths.shared=/data")
+    assert found["mode"] == "adapter"
+    assert found["model.kind"] == "isrefiner"
+    assert found["model.theta"] == 0.5
+    assert found["modulation"] == "mfp"
+    assert found["data.train_weights.isaid"] == 0.70
+    assert found["callbacks.simulate_clicks.max_rounds"] == 3
+    assert not any(isinstance(value, dict) for value in found.values())
+
+
+@pytest.mark.parametrize(
+    "change", ["seed=1", "model.theta=0.5", "modulation=none", "budget=100", "optimizer.lr=1.0", "data.merge_probability=0"]
+)
+def test_what_decides_changes_the_fingerprint(change):
+    assert fingerprint_of(settings()) != fingerprint_of(settings(change))
+
+
+@pytest.mark.parametrize("change", ["name=x", "paths.outputs=x", "logger=wandb", "data.num_workers=3", "test_panels=0"])
+def test_what_does_not_decide_leaves_it(change):
+    assert fingerprint_of(settings()) == fingerprint_of(settings(change))
+
+
+def test_a_file_counts_by_its_content(tmp_path):
+    one, same, other = (tmp_path / name for name in ("one.pth", "same.pth", "other.pth"))
+    one.write_bytes(b"1")
+    same.write_bytes(b"1")
+    other.write_bytes(b"2")
+    prints = [fingerprint_of(settings("mode=full", f"pretrained={file}")) for file in (one, same, other)]
+    assert prints[0] == prints[1] != prints[2]
+    assert settings("mode=full", "pretrained=gone.pth")["model.checkpoint"] == "gone.pth"
+
+
+def test_folders_tell_what_differs_from_the_papers_network():
+    start, _, _ = run_folder(composed("train", ["size=test", "mode=adapter", "seed=3"])).rpartition("-")
+    assert start == "test/adapter-seed3"
+    name = run_folder(composed("train", ["size=test", "mode=adapter", "model.theta=1.0", "model.use_hq=false"]))
+    assert name.startswith("test/adapter,hq=False,theta=1.0-seed0-")
+    assert run_folder(composed("train", ["size=test", "mode=lora"])).startswith("test/lora-seed0-")
+    assert run_folder(composed("evaluate", ["checkpoint=some/MFP.pth"])).startswith("paper/MFP-seed0-")
+
+
+def test_a_finished_row_is_known_by_its_fingerprint(tmp_path):
+    assert finished_row(tmp_path, "ab") is None
+    write_row(tmp_path, {"val/noc80": 3.0}, name="a", fingerprint="ab", evaluations={"isaid": "test"})
+    assert finished_row(tmp_path, "ab") == {"val/noc80": 3.0}
+    assert finished_row(tmp_path, "cd") is None
+    assert json.loads((tmp_path / "run.json").read_text())["evaluations"] == {"isaid": "test"}
+
+
+def test_a_folder_is_one_runs_until_it_ends(tmp_path):
+    with claimed(tmp_path / "job") as mine, claimed(tmp_path / "job") as other:
+        assert (mine, other) == (True, False)
+    with claimed(tmp_path / "job") as again:
+        assert again
+
+
+@pytest.mark.parametrize("variable", ["RANK", "SLURM_PROCID", "LOCAL_RANK"])
+def test_only_the_first_process_of_a_distributed_run_claims(tmp_path, monkeypatch, variable):
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_first_process()
+    monkeypatch.setenv(variable, "1")
+    assert not is_first_process()
+    with claimed(tmp_path / "job") as free:
+        assert free
+    assert not os.path.exists(tmp_path / "job")
