@@ -59,7 +59,7 @@ def test_folders_tell_what_differs_from_the_papers_network():
     assert start == "test/adapter-seed3"
     name = run_folder(composed("train", ["size=test", "mode=adapter", "model.theta=1.0", "model.use_hq=false"]))
     assert name.startswith("test/adapter,hq=False,theta=1.0-seed0-")
-    assert run_folder(composed("train", ["size=test", "mode=lora"])).startswith("test/lora-seed0-")
+    assert run_folder(composed("train", ["size=test", "mode=lora"])).startswith("test/mfp,lora-seed0-")
     assert run_folder(composed("evaluate", ["checkpoint=some/MFP.pth"])).startswith("paper/MFP-seed0-")
 
 

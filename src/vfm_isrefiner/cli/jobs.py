@@ -76,16 +76,23 @@ def fingerprint_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(sorted(settings.items())), default=str).encode()).hexdigest()[:16]
 
 
-def run_folder(cfg: DictConfig) -> str:
-    """A readable folder name that settings alone decide: `<size>/<what>-seed<seed>-<fingerprint>`."""
+def run_label(cfg: DictConfig) -> str:
+    """The run in a few words: mode, method or checkpoint, and where it is not the paper's network: "adapter, theta=0.5"."""
     settings = deciding_settings(cfg)
-    what = [settings.get("mode") or settings["model.kind"]]
     if settings.get("checkpoint"):
-        what = [Path(str(cfg.checkpoint)).stem]
-    elif settings["model.kind"] == "isrefiner":
-        what += [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
+        return Path(str(cfg.checkpoint)).stem
+    kind, mode = settings["model.kind"], settings.get("mode")
+    if kind == "isrefiner":
+        words = [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
+        return ", ".join([mode or kind, *words])
+    return f"{kind}, {mode}" if mode else kind
+
+
+def run_folder(cfg: DictConfig) -> str:
+    """A readable folder name that settings alone decide: `<size>/<label>-seed<seed>-<fingerprint>`."""
+    settings = deciding_settings(cfg)
     place = settings.get("size") or settings.get("model.size") or "given"
-    return f"{place}/{','.join(what)}-seed{settings['seed']}-{fingerprint_of(settings)}"
+    return f"{place}/{run_label(cfg).replace(' ', '')}-seed{settings['seed']}-{fingerprint_of(settings)}"
 
 
 OmegaConf.register_new_resolver("run_folder", lambda *, _root_: run_folder(_root_), replace=True)  # of conf/launch/tables.yaml

@@ -15,7 +15,15 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from vfm_isrefiner.cli.evaluate import chosen_sets, evaluate_sets
-from vfm_isrefiner.cli.jobs import claimed, deciding_settings, fingerprint_of, finished_row, is_first_process, write_row
+from vfm_isrefiner.cli.jobs import (
+    claimed,
+    deciding_settings,
+    fingerprint_of,
+    finished_row,
+    is_first_process,
+    run_label,
+    write_row,
+)
 from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
@@ -87,7 +95,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
                 fingerprint=fingerprint_of(settings),
                 cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
                 evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
-                **asked_for(cfg.name),
+                **asked_for(cfg.name or (run_label(cfg) if cfg.reuse else None)),
             )
     finally:
         finish_loggers()
@@ -106,7 +114,7 @@ def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, fold
             rule,
             folder,
             limit=cfg.test_limit,
-            title=cfg.name or "trained",
+            title=cfg.name or run_label(cfg),
             panels=cfg.test_panels,
         )
 
