@@ -13,7 +13,15 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 from torch import nn
 
-from vfm_isrefiner.cli.jobs import claimed, deciding_settings, fingerprint_of, finished_row, write_row
+from vfm_isrefiner.cli.jobs import (
+    checkpoint_label,
+    claimed,
+    deciding_settings,
+    fingerprint_of,
+    finished_row,
+    keep_config,
+    write_row,
+)
 from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
@@ -56,6 +64,7 @@ def play(cfg: DictConfig) -> dict[str, Any]:
     device = chosen_device(cfg.device)
     passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
     round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
+    keep_config(cfg, Path(cfg.paths.run))
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
     datamodule.setup("test" if cfg.split == "test" else "validate")
@@ -91,8 +100,8 @@ def network_of(cfg: DictConfig) -> tuple[AnyNetwork, str]:
     backbone = cfg.model.get("backbone_checkpoint")
     if path.suffix == ".ckpt":
         base = cfg.model.get("checkpoint")
-        return restored_network(path, backbone_checkpoint=backbone, base_checkpoint=base), path.stem
-    return load_any(path, backbone_checkpoint=backbone, released=bool(cfg.model.get("released", False))), path.stem
+        return restored_network(path, backbone_checkpoint=backbone, base_checkpoint=base), checkpoint_label(path)
+    return load_any(path, backbone_checkpoint=backbone, released=bool(cfg.model.get("released", False))), checkpoint_label(path)
 
 
 def chosen_sets(sets: Mapping[str, InstanceSet], wanted: Sequence[str] | str | None) -> dict[str, InstanceSet]:

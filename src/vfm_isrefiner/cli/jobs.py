@@ -38,7 +38,7 @@ GROUPS = ("model", "modulation", "optimizer", "scheduler", "data", "peer")
 TRAINER = ("max_epochs", "max_steps", "max_time", "gradient_clip_val", "accumulate_grad_batches", "precision")
 NO_MATTER = ("num_workers", "cache_bytes", "resident")
 FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint")
-LOCK = ".lock"
+LOCK, CONFIG_FILE = ".lock", "config.yaml"
 # what Tables V-VIII vary, and what the paper's network has
 AXES = {
     "vit": ("model.use_vit", True),
@@ -80,12 +80,20 @@ def run_label(cfg: DictConfig) -> str:
     """The run in a few words: mode, method or checkpoint, and where it is not the paper's network: "adapter, theta=0.5"."""
     settings = deciding_settings(cfg)
     if settings.get("checkpoint"):
-        return Path(str(cfg.checkpoint)).stem
+        return checkpoint_label(Path(str(cfg.checkpoint)))
     kind, mode = settings["model.kind"], settings.get("mode")
     if kind == "isrefiner":
         words = [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
         return ", ".join([mode or kind, *words])
     return f"{kind}, {mode}" if mode else kind
+
+
+def checkpoint_label(file: Path) -> str:
+    """A file's name; of a file that every run has, the name of the run's folder."""
+    if file.stem not in ("network", "last", "best"):
+        return file.stem
+    folder = file.resolve().parent
+    return (folder.parent if folder.name == "checkpoints" else folder).name
 
 
 def run_folder(cfg: DictConfig) -> str:
@@ -130,6 +138,11 @@ def is_first_process() -> bool:
     """Whether this is no process that a launcher or Lightning started beside the first of a distributed run."""
     ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return next((rank for rank in ranks if rank is not None), "0") == "0"
+
+
+def keep_config(cfg: DictConfig, folder: Path) -> None:
+    """`config.yaml`: all settings as they are used, with nothing left to look up elsewhere."""
+    write_whole(folder / CONFIG_FILE, OmegaConf.to_yaml(cfg, resolve=True).encode())
 
 
 def write_row(

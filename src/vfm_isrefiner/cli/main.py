@@ -13,6 +13,7 @@ COMMANDS = {
     "prepare": "cut the large images of a set into patches with an index, once",
     "data": "check a set: counts, histograms, a picture sheet, every problem with its file",
     "benchmark": "speed of the data loading beside a plain reading loop",
+    "report": "finished runs side by side: tables, intervals, figures, one page",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
     "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
 }
@@ -28,6 +29,8 @@ examples:
   isrefiner train experiment=smoke                            the whole training in seconds, on drawn scenes
   isrefiner train experiment=real_small                       on the images of paths.shared ($VFM_SHARED, else ../shared)
   isrefiner train experiment=smoke -m model.theta=0.5,1.0     two runs and one table
+  isrefiner train experiment=table5                           Table V of the paper: docs/experiments.md
+  isrefiner report outputs/tables                             tables, intervals, figures and a page of finished runs
   isrefiner evaluate checkpoint=outputs/.../last.ckpt         NoC table, curve and pictures
   isrefiner data check set=loveda root=LoveDA split=val       what is in a set, and what is wrong with it
   isrefiner prepare set=isaid root=iSAID out=prepared/isaid   patches of 800 px and their index

@@ -21,6 +21,7 @@ from vfm_isrefiner.cli.jobs import (
     fingerprint_of,
     finished_row,
     is_first_process,
+    keep_config,
     run_label,
     write_row,
 )
@@ -73,6 +74,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     folder = Path(cfg.paths.run)
     for logger in trainer.loggers:
         logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)))
+    if trainer.is_global_zero:
+        keep_config(cfg, folder)
     print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
     try:
         if cfg.fit:

@@ -11,7 +11,6 @@ from typing import Any
 from vfm_isrefiner.evaluation import Evaluation
 
 RUN_FILE = "run.json"
-NOT_IDENTITY = ("seed",)
 
 
 @dataclass(frozen=True)
@@ -94,4 +93,4 @@ def find_runs(places: Sequence[str | Path]) -> list[Run]:
 
 
 def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in NOT_IDENTITY}
+    return {name: value for name, value in settings.items() if name.rpartition(".")[2] != "seed"}  # "data.seed" follows it
