@@ -113,9 +113,9 @@ def test_everything_is_escaped_and_shown(picture):
     for words in (f"note {EVIL}", EVIL):
         assert words in read.text("p")
     assert EVIL in read.text("li")
-    assert "/runs/<0>" in read.text("td")
+    assert "/runs/<0>" in [attrs.get("title") for attrs in read.all("span")]
     assert EVIL in read.text("td")
-    assert read.text("th").count(EVIL) == 5  # a setting, a run, and a method in each of three tables
+    assert read.text("th").count(EVIL) == 4  # a run, and a method in each of three tables
 
 
 def test_tables_are_accessible_and_marked(picture):
@@ -125,7 +125,7 @@ def test_tables_are_accessible_and_marked(picture):
     assert read.text("u") == ["4.25 ± 0.50"]
     assert "–" in read.text("td")
     assert [attrs.get("class") for attrs in read.all("tr")][-4:] == ["reference", None, "quoted", "no-run"]
-    assert read.text("span") == ["reference", "no run"]
+    assert [word for word in read.text("span") if word in ("reference", "no run")] == ["reference", "no run"]
     heads = [attrs for attrs in read.all("th") if "data-place" in attrs]
     assert sorted(int(attrs["data-place"]) for attrs in heads) == [0, 1, 2, 3, 4]
     assert all(attrs["scope"] in ("col", "row", "colgroup") for attrs in read.all("th"))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vfm_isrefiner.report.runs import Run
 
-DESCRIPTION = """Compares finished runs: the tables of the paper that they fill and those of other sweeps, paired differences with
-95 % intervals, NoC by object size and class, mean IoU per click, the objects on which two runs differ most click by click, the
-modulated maps, and one HTML page with all of it that needs no other file. Runs that were measured by different protocols or
-on different data are never put in one column; the page says what differs.
+DESCRIPTION = """Compares finished runs: the tables of the paper that they fill and those of other sweeps, paired differences
+with 95 % intervals, NoC by object size and class, mean IoU per click, the objects on which two runs differ most click by
+click, the modulated maps, and one HTML page with all of it that needs no other file. Runs that were measured by different
+protocols or on different data are never put in one column; the page says what differs.
 """
 EXAMPLES = """settings:
   out=FOLDER       where to (report)

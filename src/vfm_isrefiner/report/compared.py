@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vfm_isrefiner.report.comparable import shown
-from vfm_isrefiner.report.repetitions import differing, grouped, named
+from vfm_isrefiner.report.repetitions import differing, grouped, named, telling
 from vfm_isrefiner.report.runs import Run
 
 
@@ -32,7 +32,7 @@ class ComparedRun:
 def compared_runs(runs: Sequence[Run]) -> tuple[ComparedRun, ...]:
     """Runs that differ in their seed alone together, in the order of their first runs."""
     groups = grouped(runs)
-    axes = differing([group.settings for group in groups])
+    axes = telling(differing([group.settings for group in groups]))
     found = []
     for place, (name, group) in enumerate(zip(named(groups), groups, strict=True)):
         settings = {axis: shown(values[place]) for axis, values in axes.items()}

@@ -76,15 +76,14 @@ def runs_table(runs: Sequence[ComparedRun]) -> str:
     """What was compared, one row each, or nothing."""
     if not runs:
         return ""
-    axes = list(dict.fromkeys(name for run in runs for name in run.settings))
-    heads = ["Run", *axes, "Seeds", "Measured on", "Network", "Folder"]
+    heads = ["Run", "Settings that differ", "Seeds", "Measured on", "Network", "Folder"]
     rows = []
     for run in runs:
         measured = [f"{name}: {each}" for name, texts in run.measured.items() for each in texts]
-        settings = [f"<td>{text(run.settings.get(name, '–'))}</td>" for name in axes]
-        many = [_lines(run.seeds, ", "), _lines(measured), _lines(run.models), _lines(run.folders)]
+        settings = [f"{name}={value}" for name, value in run.settings.items()]
+        many = [_lines(settings), _lines(run.seeds, ", "), _lines(measured), _lines(run.models), _folders(run.folders)]
         others = "".join(f'<td class="long">{each}</td>' for each in many)
-        rows.append(f'<tr><th scope="row">{text(run.name)}</th>{"".join(settings)}{others}</tr>')
+        rows.append(f'<tr><th scope="row">{text(run.name)}</th>{others}</tr>')
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in heads)
     return f'<div class="table">{_scrolling("runs-caption", "Runs", f"<tr>{head}</tr>", "".join(rows), "runs")}</div>'
 
@@ -146,6 +145,11 @@ def _picture(picture: Picture) -> str:
     data = base64.b64encode(picture.file.read_bytes()).decode()
     caption = f"<figcaption>{text(picture.caption)}</figcaption>" if picture.caption else ""
     return f'<figure><img src="data:{kind};base64,{data}" alt="{text(picture.alt)}">{caption}</figure>'
+
+
+def _folders(paths: Sequence[str]) -> str:
+    """Names, with the whole path to be read by pointing at them."""
+    return "<br>".join(f'<span title="{text(path)}">{text(Path(path).name)}</span>' for path in paths) or "–"
 
 
 def _lines(values: Sequence[str], between: str = "<br>") -> str:
