@@ -47,6 +47,7 @@ def test_every_group_has_its_test():
         "modulation",
         "optimizer",
         "paths",
+        "peer",
         "scheduler",
         "set",
         "size",
@@ -145,7 +146,7 @@ def test_trainers(tmp_path, choice):
     cfg.trainer.devices = max(cfg.trainer.devices, 1)
     trainer = instantiate(cfg.trainer, logger=False)
     assert isinstance(trainer, Trainer)
-    assert trainer.world_size == cfg.trainer.devices
+    assert trainer.world_size == cfg.trainer.devices * cfg.trainer.get("num_nodes", 1)
 
 
 @pytest.mark.parametrize("choice", choices("mode"))
@@ -159,6 +160,13 @@ def test_modes_choose_network_modulation_and_what_learns(tmp_path, choice):
     total, trainable = count_parameters(network)[""]
     share = {"pretrained": (0, 0), "full": (1, 1), "lora": (0.01, 0.3), "adapter": (0.3, 0.8)}[choice]
     assert share[0] <= trainable / total <= share[1]
+
+
+@pytest.mark.parametrize("choice", choices("peer"))
+def test_peers_ask_for_what_only_the_user_has(tmp_path, choice):
+    cfg = settings(tmp_path, f"peer={choice}", name="evaluate")
+    with pytest.raises(InstantiationException, match=r"[Mm]issing"):
+        instantiate(cfg.peer)
 
 
 @pytest.mark.parametrize("choice", choices("method"))

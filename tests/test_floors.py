@@ -16,7 +16,7 @@ FLOORS = [
     {"click_maps", "click_simulation", "distance", "modulation", "losses", "metrics", "resample", "geo"},
     {"models", "rollout", "data"},
     {"zoom"},
-    {"evaluation"},
+    {"evaluation", "peers"},
     {"training", "report"},
     {"cli"},
 ]

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback
 from training.blobs import data, module, trainer
 
 from vfm_isrefiner import evaluation
+from vfm_isrefiner.evaluation.ranks import Ranks
 from vfm_isrefiner.modulation import modulate_isrefiner
 from vfm_isrefiner.rollout import Round
 from vfm_isrefiner.training import evaluate_noc
@@ -48,7 +49,7 @@ def test_two_processes_give_what_one_gives(tmp_path, small_protocol):
     run.fit(module(), datamodule=data(val_count=5))
     round = Round(restored_network(tmp_path / "weights.ckpt"), modulate_isrefiner)
     rule = evaluate_noc.protocol("simpleclick")
-    alone = evaluate_on_ranks(round, sets, rule, max_instances=None, batch_size=5, device="cpu", rank=0, world=1)
+    alone = evaluate_on_ranks(round, sets, rule, max_instances=None, batch_size=5, device="cpu", ranks=Ranks())
     assert len(alone.results) == 5
     (first, statistics), (second, others) = (pickle.loads((tmp_path / f"{rank}.pickle").read_bytes()) for rank in (0, 1))
     assert first == second == told(alone)

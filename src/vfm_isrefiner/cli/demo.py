@@ -29,7 +29,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         The summary of the untrained and of the trained network.
     """
     from vfm_isrefiner.cli.settings import quiet
-    from vfm_isrefiner.cli.train import finish_loggers, parts, test
+    from vfm_isrefiner.cli.train import held_out_scores, parts
     from vfm_isrefiner.files import write_whole
     from vfm_isrefiner.models.checkpoints import save_network
     from vfm_isrefiner.report import figures, tables
@@ -40,15 +40,12 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     datamodule.prepare_data()
     datamodule.setup("fit")
     print("1/3  the untrained network")
-    before = test(cfg, module, datamodule, folder / "untrained")
+    before = held_out_scores(cfg, module, datamodule, folder / "untrained")
     print("2/3  training")
-    try:
-        trainer.fit(module, datamodule=datamodule)
-    finally:
-        finish_loggers()
+    trainer.fit(module, datamodule=datamodule)
     save_network(module.network, folder / "network.safetensors")
     print("3/3  the trained network")
-    after = test(cfg, module, datamodule, folder / "trained")
+    after = held_out_scores(cfg, module, datamodule, folder / "trained")
     rows = {f"{when}": next(iter(summaries.values())) for when, summaries in (("untrained", before), ("trained", after))}
     table = tables.markdown_table(rows)
     write_whole(folder / "table.md", f"{table}\n".encode())

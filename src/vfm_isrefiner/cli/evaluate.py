@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +12,9 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
-from torch import nn
 
+from vfm_isrefiner.cli.dashboards import safe_loggers, told
+from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
 from vfm_isrefiner.cli.jobs import (
     checkpoint_label,
     claimed,
@@ -26,15 +28,14 @@ from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
 from vfm_isrefiner.data.instance_set import InstanceSet
-from vfm_isrefiner.evaluation import EvaluationProtocol, evaluate
-from vfm_isrefiner.files import write_whole
+from vfm_isrefiner.evaluation import EvaluationProtocol
+from vfm_isrefiner.evaluation.ranks import Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.models.freeze import weights_fingerprint
-from vfm_isrefiner.report import figures, tables
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
-from vfm_isrefiner.training.panels import draw_panels
+from vfm_isrefiner.training.panels import Draw
 from vfm_isrefiner.training.restore import restored_network
 
 
@@ -59,36 +60,68 @@ def play(cfg: DictConfig) -> dict[str, Any]:
     """As `run`, whatever is there already."""
     settings = deciding_settings(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
-    rule = named(cfg.protocol, cfg.input_size)  # an unknown name is told before anything is loaded
-    network, title = network_of(cfg)
-    device = chosen_device(cfg.device)
-    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
-    round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
-    keep_config(cfg, Path(cfg.paths.run))
+    rule, ranks = named(cfg.protocol, cfg.input_size), launched()  # an unknown name is told before anything is loaded
+    with instantiate(cfg.peer) if cfg.get("peer") is not None else nullcontext() as peer:
+        if peer is not None:
+            rule, network, cost = peer.protocol(rule), None, {}
+            title = cfg.name or peer.name
+            contestant = Contestant(peer, f"{title} {peer.fingerprint[:16]}")
+        else:
+            network, title = network_of(cfg)
+            title = cfg.name or title
+            contestant = contestant_of(cfg, network, title, ranks)
+            cost = cost_of(network, network.config.get("image_size", cfg.model.image_size))
+            settings = known_settings(settings, network)
+        called, loggers = asked_for(title), safe_loggers(cfg.get("logger")) if ranks.first else []
+        with told(loggers, cfg, called=called, job_type="evaluate", settings=settings, threshold=rule.threshold) as boards:
+            summaries = played(cfg, contestant, rule, ranks, boards.draw)
+            if ranks.first:
+                write_row(
+                    Path(cfg.paths.run),
+                    flat_scores(summaries),
+                    settings=settings,
+                    fingerprint=fingerprint_of(deciding_settings(cfg)),
+                    cost=cost,
+                    evaluations={name: name if len(summaries) > 1 else "." for name in summaries},
+                    **called,
+                )
+                boards.log_run(Path(cfg.paths.run))
+    return summaries
+
+
+def played(cfg: DictConfig, contestant: Contestant, rule: EvaluationProtocol, ranks: Ranks, draw: Draw) -> dict[str, Any]:
+    """The sets that `cfg` names, played by all ranks together."""
+    if ranks.first:
+        keep_config(cfg, Path(cfg.paths.run))
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
     datamodule.setup("test" if cfg.split == "test" else "validate")
-    summaries = evaluate_sets(
-        round,
-        chosen_sets(datamodule.evaluation_sets(cfg.split), cfg.sets),
-        rule,
-        Path(cfg.paths.run),
-        limit=cfg.limit,
-        title=cfg.name or title,
-        batch_size=cfg.batch_size,
-        panels=cfg.panels,
-    )
-    write_row(
-        Path(cfg.paths.run),
-        flat_scores(summaries),
-        settings={name: value for name, value in settings.items() if not name.startswith("model.")}
-        | {f"model.{name}": value for name, value in network.config.items()},
-        fingerprint=fingerprint_of(settings),
-        cost=cost_of(network, network.config.get("image_size", cfg.model.image_size)),
-        evaluations={name: name if len(summaries) > 1 else "." for name in summaries},
-        **asked_for(cfg.name or title),
-    )
-    return summaries
+    with process_group(ranks):
+        return evaluate_sets(
+            contestant,
+            chosen_sets(datamodule.evaluation_sets(cfg.split), cfg.sets),
+            rule,
+            Path(cfg.paths.run),
+            limit=cfg.limit,
+            batch_size=1 if cfg.get("peer") is not None else cfg.batch_size,
+            panels=cfg.panels,
+            ranks=ranks,
+            draw=draw,
+        )
+
+
+def contestant_of(cfg: DictConfig, network: AnyNetwork, title: str, ranks: Ranks) -> Contestant:
+    """The network on the device that `cfg` wants, with its modulation."""
+    device = ranks.device(chosen_device(cfg.device))
+    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
+    round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
+    return Contestant(round, f"{title} {weights_fingerprint(network)[:16]}", device)
+
+
+def known_settings(settings: dict[str, Any], network: AnyNetwork) -> dict[str, Any]:
+    """`settings` with what the network says of itself, as a checkpoint may be of any."""
+    others = {name: value for name, value in settings.items() if not name.startswith("model.")}
+    return others | {f"model.{name}": value for name, value in network.config.items()}
 
 
 def network_of(cfg: DictConfig) -> tuple[AnyNetwork, str]:
@@ -129,49 +162,6 @@ def chosen_device(wanted: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={wanted}: torch sees no GPU here; take device=cpu or device=auto.")
     return device
-
-
-def evaluate_sets(
-    round: Round,
-    sets: Mapping[str, InstanceSet],
-    rule: EvaluationProtocol,
-    folder: Path,
-    *,
-    limit: int | None = None,
-    title: str = "",
-    batch_size: int = 8,
-    panels: int = 4,
-) -> dict[str, Any]:
-    """Play `rule` on each set; per-instance results, summary, table, curve and panels go to `folder`.
-
-    Each set has its own folder below `folder` where there is more than one.
-
-    Returns:
-        The summary of each set by the set's name.
-
-    Raises:
-        ValueError: `limit` is not at least 1.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit={limit} leaves no instance; give 1 or more, or null for all.")
-    network = cast(nn.Module, round.network)
-    device, model = next(network.parameters()).device, f"{title} {weights_fingerprint(network)[:16]}".strip()
-    summaries = {}
-    for name, instances in sets.items():
-        chosen = instances if limit is None else instances.where(limit=limit)
-        place = folder / name if len(sets) > 1 else folder
-        result = evaluate(
-            round, chosen, rule, batch_size=batch_size, device=device, progress=True, model=model, data=chosen.fingerprint()
-        )
-        result.save(place)
-        summaries[name] = result.summary()
-        draw_panels(round, chosen, rule, place / "panels", panels, figures.draw_clicks)
-    table = tables.markdown_table(summaries)
-    write_whole(folder / "table.md", f"{table}\n".encode())
-    figures.miou_curves(summaries, folder / "curve.png")
-    each = " and a folder for each set with" if len(sets) > 1 else ","
-    print(f"{table}\n\nleft in {folder}: table.md, curve.png{each} summary.json, instances.parquet, panels/")
-    return summaries
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="evaluate")

@@ -11,10 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
-from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from vfm_isrefiner.cli.evaluate import chosen_sets, evaluate_sets
+from vfm_isrefiner.cli.dashboards import Boards, built, safe_loggers, told
+from vfm_isrefiner.cli.evaluate import chosen_sets
+from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
 from vfm_isrefiner.cli.jobs import (
     claimed,
     deciding_settings,
@@ -30,9 +31,12 @@ from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
+from vfm_isrefiner.models.freeze import weights_fingerprint
+from vfm_isrefiner.report.figures import draw_clicks
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.module import InteractiveSegmentation
+from vfm_isrefiner.training.panels import Draw
 from vfm_isrefiner.training.restore import load_trained_part, read_checkpoint
 from vfm_isrefiner.training.simulate_clicks import in_eval_mode
 
@@ -65,60 +69,76 @@ def run(cfg: DictConfig) -> dict[str, float]:
 
 def train(cfg: DictConfig) -> dict[str, float]:
     """As `run`, whatever is there already."""
-    settings = deciding_settings(cfg)
+    settings, called = deciding_settings(cfg), asked_for(cfg.name or (run_label(cfg) if cfg.reuse else None))
     resume = checkpoint_to_resume(cfg.ckpt_path, Path(cfg.paths.run), Path(cfg.paths.outputs), several=in_multirun())
     if resume is not None:
         read_checkpoint(resume)  # what is no checkpoint is told before anything is built
         cfg.paths.run = str(folder_to_go_on_in(Path(resume), Path(cfg.paths.run)))
     module, datamodule, trainer = parts(cfg)
-    folder = Path(cfg.paths.run)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)))
-    if trainer.is_global_zero:
-        keep_config(cfg, folder)
-    print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
-    try:
+    folder, threshold = Path(cfg.paths.run), named(cfg.protocol, cfg.input_size).threshold
+    with told(trainer.loggers, cfg, called=called, job_type="train", settings=settings, threshold=threshold) as boards:
+        if trainer.is_global_zero:
+            keep_config(cfg, folder)
+        print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
         if cfg.fit:
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume)
         else:
             datamodule.prepare_data()
             datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        best = folder / "checkpoints" / "best.ckpt"
-        if best.is_file():
-            load_trained_part(module.network, read_checkpoint(best))
         if trainer.is_global_zero:
-            save_network(module.network, folder / "network.safetensors")
-            summaries = test(cfg, module, datamodule, folder / "test") if cfg.test else {}
-            row |= flat_scores(summaries, "test/")
-            write_row(
-                folder,
-                row,
-                settings=settings,
-                fingerprint=fingerprint_of(settings),
-                cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
-                evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
-                **asked_for(cfg.name or (run_label(cfg) if cfg.reuse else None)),
-            )
-    finally:
-        finish_loggers()
-    if trainer.is_global_zero:
-        print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
+            row |= finished(cfg, module, datamodule, settings, called, row, boards)
     return row
 
 
-def test(cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, folder: Path) -> dict[str, Any]:
+def finished(
+    cfg: DictConfig,
+    module: InteractiveSegmentation,
+    datamodule: LightningDataModule,
+    settings: dict[str, Any],
+    called: dict[str, Any],
+    row: dict[str, float],
+    boards: Boards,
+) -> dict[str, float]:
+    """The end of a training: its best weights saved and evaluated, and its row written; the scores of the evaluation."""
+    folder = Path(cfg.paths.run)
+    best = folder / "checkpoints" / "best.ckpt"
+    if best.is_file():
+        load_trained_part(module.network, read_checkpoint(best))
+    save_network(module.network, folder / "network.safetensors")
+    summaries = held_out_scores(cfg, module, datamodule, folder / "test", boards.draw) if cfg.test else {}
+    scores = flat_scores(summaries, "test/")
+    write_row(
+        folder,
+        row | scores,
+        settings=settings,
+        fingerprint=fingerprint_of(settings),
+        cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
+        evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
+        **called,
+    )
+    boards.log_run(folder)
+    print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
+    return scores
+
+
+def held_out_scores(
+    cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, folder: Path, draw: Draw = draw_clicks
+) -> dict[str, Any]:
     """The scores of the network as it is now on the held-out sets."""
-    rule = named(cfg.protocol, cfg.input_size)
+    rule, title = named(cfg.protocol, cfg.input_size), cfg.name or run_label(cfg)
+    contestant = Contestant(module.round, f"{title} {weights_fingerprint(module.network)[:16]}", module.device)
+    sets = chosen_sets(datamodule.evaluation_sets("test"), cfg.test_sets)
     with in_eval_mode(module.network):
         return evaluate_sets(
-            module.round,
-            chosen_sets(datamodule.evaluation_sets("test"), cfg.test_sets),
+            contestant,
+            sets,
             rule,
             folder,
             limit=cfg.test_limit,
-            title=cfg.name or run_label(cfg),
             panels=cfg.test_panels,
+            go_on=bool(cfg.reuse or cfg.ckpt_path),
+            draw=draw,
         )
 
 
@@ -139,7 +159,7 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
         network_seed=cfg.seed,
     )
     callbacks: list[Callback] = built(cfg.callbacks)
-    loggers: list[Logger] = built(cfg.logger)
+    loggers = safe_loggers(cfg.logger)
     trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     return module, datamodule, trainer
 
@@ -155,11 +175,6 @@ def share_out_budget(cfg: DictConfig) -> None:
     if cfg.budget < cfg.trainer.max_epochs:
         raise ValueError(f"budget={cfg.budget} is less than one sample in each of trainer.max_epochs={cfg.trainer.max_epochs}.")
     cfg.data.samples_per_epoch = round(cfg.budget / cfg.trainer.max_epochs)
-
-
-def built(group: DictConfig | None) -> list[Any]:
-    """The parts of a group. One that is switched off (null) stays off, also where an experiment sets something in it."""
-    return [instantiate(part) for part in (group or {}).values() if part is not None and "_target_" in part]
 
 
 def in_multirun() -> bool:
@@ -203,14 +218,6 @@ def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path, severa
     if not Path(wanted).is_file():
         raise TrainingError(f"ckpt_path={wanted}: there is no such file; give a .ckpt of a run or the word last.")
     return wanted
-
-
-def finish_loggers() -> None:
-    """End the W&B run if there is one, so that the next job of a multirun begins its own."""
-    import wandb  # here: half a second that a run without it need not wait for
-
-    if wandb.run is not None:
-        wandb.finish()
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")

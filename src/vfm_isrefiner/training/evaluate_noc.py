@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
-import torch.distributed
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
 
 from vfm_isrefiner.data.instance_set import InstanceSet
-from vfm_isrefiner.evaluation import Evaluation, EvaluationProtocol, evaluate, merge, protocol
+from vfm_isrefiner.evaluation import Evaluation, EvaluationProtocol, evaluate, protocol
+from vfm_isrefiner.evaluation.ranks import Ranks, shared_out
 from vfm_isrefiner.rollout import Round
+from vfm_isrefiner.training.full_shard import unsharded
 from vfm_isrefiner.training.module import InteractiveSegmentation
 from vfm_isrefiner.training.simulate_clicks import in_eval_mode
+from vfm_isrefiner.training.statistics import share_statistics
 
 NOC = ("80", "85", "90")
 MIOU = ("1", "3", "5", "10")
@@ -59,7 +62,8 @@ class EvaluateNoC(Callback):
             return
         result = self.evaluate(trainer, pl_module)
         for name, value in scores(result.summary()).items():
-            pl_module.log(f"{self.split}/{name}", value, prog_bar=name == "noc80")
+            # the same number on every rank; the largest of them is exactly it
+            pl_module.log(f"{self.split}/{name}", value, prog_bar=name == "noc80", reduce_fx="max", sync_dist=True)
         if self.folder is not None and trainer.is_global_zero:
             result.save(self.folder / f"epoch={trainer.current_epoch:03d}")
 
@@ -69,7 +73,7 @@ class EvaluateNoC(Callback):
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it in fit
         sets = datamodule.evaluation_sets(self.split)
         share_statistics(module.network, trainer.world_size)
-        with in_eval_mode(module.network), trainer.precision_plugin.forward_context():
+        with in_eval_mode(module.network), unsharded(module.network), trainer.precision_plugin.forward_context():
             return evaluate_on_ranks(
                 module.round,
                 sets,
@@ -77,8 +81,7 @@ class EvaluateNoC(Callback):
                 max_instances=self.max_instances,
                 batch_size=self.batch_size,
                 device=module.device,
-                rank=trainer.global_rank,
-                world=trainer.world_size,
+                ranks=Ranks(trainer.global_rank, trainer.world_size, trainer.local_rank),
             )
 
 
@@ -103,39 +106,18 @@ def evaluate_on_ranks(
     max_instances: int | None,
     batch_size: int,
     device: torch.device | str,
-    rank: int,
-    world: int,
+    ranks: Ranks,
 ) -> Evaluation:
-    """Rank r plays instances r, r + world, ... of each set; every rank gets the results of all, in the order of the set.
-
-    Each instance is played once, whether or not their number divides by `world`.
-    """
+    """Each set shared out over `ranks`; every rank gets the results of all instances of all sets, in their order."""
     whole = []
     for instances in sets.values():
         chosen = instances if max_instances is None else instances.where(limit=max_instances)
-        share = range(rank, len(chosen), world)
-        part = evaluate(round, chosen, protocol, batch_size=batch_size, device=device, indices=share, data=chosen.fingerprint())
-        whole.append(merge(gathered(part, world)))
+        play = partial(evaluate, round, chosen, protocol, batch_size=batch_size, device=device, data=chosen.fingerprint())
+        whole.append(shared_out(play, len(chosen), ranks))
     if len(whole) == 1:
         return whole[0]
     results = tuple(result for evaluation in whole for result in evaluation.results)
     return Evaluation(results, protocol, whole[0].model, " ".join(part.data for part in whole), whole[0].target_iou)
-
-
-def share_statistics(network: nn.Module, world: int) -> None:
-    """Rank 0's buffers for all: in training each rank's batch norms have seen other images since the last step began."""
-    if world > 1:
-        for buffer in network.buffers():
-            torch.distributed.broadcast(buffer, src=0)
-
-
-def gathered(part: Evaluation, world: int) -> list[Evaluation]:
-    """The parts of all ranks, on every rank."""
-    if world == 1:
-        return [part]
-    parts: list[Any] = [None] * world
-    torch.distributed.all_gather_object(parts, part)
-    return parts
 
 
 def scores(summary: Mapping[str, Any]) -> dict[str, float]:
