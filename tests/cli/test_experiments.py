@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,7 @@ def test_checkpoints_that_exist_make_table_i(isrefiner, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("budget=6", "trainer.max_epochs=3"), "which fills no batch of data.batch_size=4"),
         (("budget=2", "trainer.max_epochs=3"), "budget=2 is less than one sample in each of trainer.max_epochs=3"),
         (("test_sets=[nowhere]",), "there is no set nowhere"),
         (("mode=full", "pretrained=gone.pth"), "gone.pth is not a file"),
@@ -108,3 +111,51 @@ def test_checkpoints_that_exist_make_table_i(isrefiner, capsys):
 def test_wrong_words_are_told(isrefiner, capsys, words, message):
     assert isrefiner("train", *SMALL, *words) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_of_another_run_is_not_gone_on_with(isrefiner, capsys):
+    words = ("train", *SMALL, "reuse=true", "paths.run=A", "test=false")
+    assert isrefiner(*words) == 0
+    assert isrefiner(*words, "optimizer.lr=1e-5") == 1
+    assert "A holds a run of other settings" in capsys.readouterr().err
+
+
+def test_weights_of_an_earlier_run_in_the_folder_are_not_taken_for_the_best(isrefiner, tmp_path):
+    words = ("train", *SMALL, "paths.run=A", "test=false")
+    assert isrefiner(*words) == 0
+    (tmp_path / "A" / "checkpoints" / "last.ckpt").rename(tmp_path / "A" / "checkpoints" / "best.ckpt")
+    before = (tmp_path / "A" / "network.safetensors").read_bytes()
+    assert isrefiner(*words, "optimizer.lr=0.1") == 0
+    assert (tmp_path / "A" / "network.safetensors").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("fit=false", "ckpt_path=A.ckpt"), "isrefiner evaluate checkpoint=FILE"),
+        (("reuse=true", "ckpt_path=A.ckpt"), "leave ckpt_path away"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told(isrefiner, capsys, words, message):
+    assert isrefiner("train", *SMALL, *words) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_job_that_fails_does_not_stop_the_others(isrefiner, capsys):
+    # the flag may stand anywhere, as in the README
+    assert isrefiner("train", *SMALL, "test=false", "-m", "optimizer.lr=-1,1e-3", "hydra.sweep.dir=S") == 1
+    captured = capsys.readouterr()
+    assert "error: Invalid learning rate" in captured.err
+    assert "1 of 2 jobs have no result yet" in captured.out
+    assert len(list(Path("S").glob("*/run.json"))) == 1
+
+
+@pytest.mark.slow
+def test_a_job_of_two_processes_is_a_process_tree_of_its_own(tmp_path):
+    words = ["-m", *SMALL, "test=false", "trainer=ddp_cpu", "model.theta=0.5", "hydra.sweep.dir=S", "data.batch_size=2"]
+    command = [sys.executable, "-m", "vfm_isrefiner.cli.train", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    row = json.loads((tmp_path / "S" / "0" / "run.json").read_text())
+    assert row["settings"]["model.theta"] == 0.5
+    assert "1 runs" in done.stdout

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from vfm_isrefiner.cli.jobs import (
+    begin,
     claimed,
     deciding_settings,
     fingerprint_of,
@@ -58,8 +59,8 @@ def test_folders_tell_what_differs_from_the_papers_network():
     start, _, _ = run_folder(composed("train", ["size=test", "mode=adapter", "seed=3"])).rpartition("-")
     assert start == "test/adapter-seed3"
     name = run_folder(composed("train", ["size=test", "mode=adapter", "model.theta=1.0", "model.use_hq=false"]))
-    assert name.startswith("test/adapter,hq=False,theta=1.0-seed0-")
-    assert run_folder(composed("train", ["size=test", "mode=lora"])).startswith("test/mfp,lora-seed0-")
+    assert name.startswith("test/adapter-hq-False-theta-1.0-seed0-")
+    assert run_folder(composed("train", ["size=test", "mode=lora"])).startswith("test/mfp-lora-seed0-")
     assert run_folder(composed("evaluate", ["checkpoint=some/MFP.pth"])).startswith("paper/MFP-seed0-")
 
 
@@ -88,3 +89,47 @@ def test_only_the_first_process_of_a_distributed_run_claims(tmp_path, monkeypatc
     with claimed(tmp_path / "job") as free:
         assert free
     assert not os.path.exists(tmp_path / "job")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["callbacks.best=null", "callbacks=bare", "callbacks.evaluate_noc.max_instances=3", "trainer.devices=2", "test_limit=1"],
+)
+def test_which_weights_are_kept_and_how_they_are_trained_decides_too(change):
+    assert fingerprint_of(settings()) != fingerprint_of(settings(change))
+
+
+def test_one_is_one_point_nought():
+    assert fingerprint_of(settings("model.theta=1")) == fingerprint_of(settings("model.theta=1.0"))
+
+
+def test_of_a_network_that_is_not_trained_the_training_does_not_decide():
+    fixed = [fingerprint_of(settings("mode=pretrained", *words)) for words in ((), ("optimizer.lr=1", "budget=9"))]
+    assert fixed[0] == fixed[1]
+
+
+def test_a_peer_has_no_network_of_ours(tmp_path):
+    weights = tmp_path / "RITM.pth"
+    weights.write_bytes(b"1")
+    given = ["peer=isegm", "peer.code=.", f"peer.checkpoint={weights}"]
+    one, slow = (composed("evaluate", [*given, f"peer.python={name}", f"peer.timeout={name}0"]) for name in (1, 2))
+    found = deciding_settings(one)
+    assert not [name for name in found if name.startswith(("model", "modulation"))]
+    assert run_folder(one) == run_folder(slow)
+    assert run_folder(one).startswith("given/RITM-seed0-")
+    weights.write_bytes(b"2")
+    assert deciding_settings(one)["peer.checkpoint"] != found["peer.checkpoint"]
+
+
+def test_a_begun_folder_is_for_one_run(tmp_path):
+    begin(tmp_path, "ab")
+    begin(tmp_path, "ab")
+    with pytest.raises(ValueError, match="holds a run of other settings"):
+        begin(tmp_path, "cd")
+
+
+def test_a_process_inside_a_batch_script_is_known_by_its_own_number(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("SLURM_PROCID", "0")  # of the script itself
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not is_first_process()

@@ -1,4 +1,4 @@
-"""`isrefiner evaluate peer=...`: another process clicks, and the results are ours; stopped, it goes on behind its last instance."""
+"""`isrefiner evaluate peer=...`: another process clicks, the results are ours, and a stopped one goes on."""
 
 import json
 import sys

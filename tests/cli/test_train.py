@@ -14,8 +14,8 @@ import torch
 import wandb
 
 import vfm_isrefiner
+from vfm_isrefiner.cli.resuming import checkpoint_to_resume
 from vfm_isrefiner.cli.settings import conf_folder
-from vfm_isrefiner.cli.train import checkpoint_to_resume
 from vfm_isrefiner.models.checkpoints import load_network
 from vfm_isrefiner.training.errors import TrainingError
 

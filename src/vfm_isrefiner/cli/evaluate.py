@@ -16,16 +16,19 @@ from omegaconf import DictConfig
 from vfm_isrefiner.cli.dashboards import safe_loggers, told
 from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
 from vfm_isrefiner.cli.jobs import (
+    begin,
     checkpoint_label,
     claimed,
     deciding_settings,
     fingerprint_of,
     finished_row,
+    in_multirun,
+    is_first_process,
     keep_config,
     write_row,
 )
 from vfm_isrefiner.cli.model import cost_of
-from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.cli.settings import conf_folder, exit_if_a_job_failed, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
 from vfm_isrefiner.data.instance_set import InstanceSet
 from vfm_isrefiner.evaluation import EvaluationProtocol
@@ -49,8 +52,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     if not cfg.reuse:
         return play(cfg)
     folder = Path(cfg.paths.run)
+    fingerprint = fingerprint_of(deciding_settings(cfg))
     with claimed(folder) as free:
-        if free and finished_row(folder, fingerprint_of(deciding_settings(cfg))) is None:
+        if free and (not is_first_process() or finished_row(folder, fingerprint) is None):
+            if is_first_process():
+                begin(folder, fingerprint)
             return play(cfg)
         print(f"{'finished before' if free else 'another process evaluates'}: {folder}")
         return {}
@@ -166,13 +172,18 @@ def chosen_device(wanted: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="evaluate")
 def _job(cfg: DictConfig) -> None:
-    with short_errors():
+    with short_errors(go_on=in_multirun()):
+        if in_multirun() and launched().world > 1:
+            raise ValueError(
+                "several evaluations under torchrun or srun would get mixed up: start one at a time, without commas."
+            )
         run(cfg)
 
 
 def main() -> None:
     """Read the command line and run each job."""
     _job()
+    exit_if_a_job_failed()
 
 
 if __name__ == "__main__":

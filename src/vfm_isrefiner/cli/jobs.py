@@ -6,39 +6,42 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vfm_isrefiner.files import write_whole
 from vfm_isrefiner.report.runs import RUN_FILE
 
-# keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, workers, pictures) do not
-PLAIN = [
-    "mode",
-    "size",
-    "seed",
+# keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, pictures) do not
+PLAIN = ("mode", "size", "seed", "budget", "fit", "protocol", "input_size", "first_click_passes", "split", "sets", "limit")
+PLAIN_TOO = ("test", "test_limit", "test_sets", "checkpoint")
+GROUPS = ("model", "modulation", "optimizer", "scheduler", "data")
+CALLBACKS = ("simulate_clicks", "evaluate_noc", "best")  # clicks, and which epoch's weights are kept
+TRAINER = (
+    *("max_epochs", "min_epochs", "max_steps", "max_time", "limit_train_batches", "overfit_batches", "devices", "num_nodes"),
+    *("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches", "precision"),
+)
+NO_MATTER = ("num_workers", "cache_bytes", "resident", "dirpath", "filename", "folder")
+NO_MATTER_TOO = ("peer.python", "peer.device", "peer.timeout", "peer.start_timeout", "callbacks.evaluate_noc.batch_size")
+OF_TRAINING = (
+    "optimizer.",
+    "scheduler.",
+    "trainer.",
+    "callbacks.",
+    "data.train",
+    "data.samples_per_epoch",
+    "data.batch_size",
     "budget",
-    "fit",
-    "protocol",
-    "input_size",
-    "first_click_passes",
-    "split",
-    "sets",
-    "limit",
-    "test",
-    "test_limit",
-    "test_sets",
-    "checkpoint",
-]
-GROUPS = ("model", "modulation", "optimizer", "scheduler", "data", "peer")
-TRAINER = ("max_epochs", "max_steps", "max_time", "gradient_clip_val", "accumulate_grad_batches", "precision")
-NO_MATTER = ("num_workers", "cache_bytes", "resident")
-FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint")
-LOCK, CONFIG_FILE = ".lock", "config.yaml"
+)
+FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint")
+LOCK, CONFIG_FILE, BEGUN_FILE = ".lock", "config.yaml", ".fingerprint"
 # what Tables V-VIII vary, and what the paper's network has
 AXES = {
     "vit": ("model.use_vit", True),
@@ -52,19 +55,25 @@ AXES = {
 def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     """What of `cfg` decides the result, by dotted name; files by their content, so that they may move.
 
-    "model.kind" and "modulation" are short names of the chosen network and modulation.
+    "model.kind" and "modulation" are short names of the chosen network and modulation; a peer has neither.
     """
-    found: dict[str, Any] = {name: _plain(cfg[name]) for name in PLAIN if name in cfg}
-    for group in GROUPS:
+    found: dict[str, Any] = {name: _plain(cfg[name]) for name in (*PLAIN, *PLAIN_TOO) if name in cfg}
+    peer = cfg.get("peer") is not None
+    for group in ("data", "peer") if peer else GROUPS:
         if cfg.get(group) is not None:
             found |= _flat(_plain(cfg[group]), f"{group}.")
     if cfg.get("trainer") is not None:
         found |= {f"trainer.{name}": _plain(cfg.trainer.get(name)) for name in TRAINER}
-        clicks = (cfg.get("callbacks") or {}).get("simulate_clicks")
-        found |= _flat(_plain(clicks), "callbacks.simulate_clicks.") if clicks is not None else {}
-    found = {name: value for name, value in found.items() if name.rpartition(".")[2] not in NO_MATTER}
-    found["model.kind"] = found.pop("model._target_", "").rpartition(".build_")[2]
-    found["modulation"] = found.pop("modulation._target_", "").rpartition(".modulate_")[2]
+        for name in CALLBACKS:
+            part = (cfg.get("callbacks") or {}).get(name) or {}
+            # one by one: where files go is not known yet when the run's folder is named
+            found |= _flat({key: _plain(part[key]) for key in part if key not in NO_MATTER}, f"callbacks.{name}.")
+    if found.get("fit") is False:
+        found = {name: value for name, value in found.items() if not name.startswith(OF_TRAINING)}
+    found = {name: value for name, value in found.items() if not _no_matter(name)}
+    if not peer:
+        found["model.kind"] = found.pop("model._target_", "").rpartition(".build_")[2]
+        found["modulation"] = found.pop("modulation._target_", "").rpartition(".modulate_")[2]
     for name in FILES:
         if isinstance(found.get(name), str):
             found[name] = _content(Path(found[name]))
@@ -73,7 +82,8 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
 
 def fingerprint_of(settings: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits that two runs share where all that decides their results is the same."""
-    return hashlib.sha256(json.dumps(dict(sorted(settings.items())), default=str).encode()).hexdigest()[:16]
+    same = {name: float(value) if type(value) is int else value for name, value in sorted(settings.items())}  # 1 is 1.0
+    return hashlib.sha256(json.dumps(same, default=str).encode()).hexdigest()[:16]
 
 
 def run_label(cfg: DictConfig) -> str:
@@ -81,6 +91,8 @@ def run_label(cfg: DictConfig) -> str:
     settings = deciding_settings(cfg)
     if settings.get("checkpoint"):
         return checkpoint_label(Path(str(cfg.checkpoint)))
+    if cfg.get("peer") is not None:
+        return Path(str(cfg.peer.get("checkpoint") or "peer")).stem
     kind, mode = settings["model.kind"], settings.get("mode")
     if kind == "isrefiner":
         words = [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
@@ -100,7 +112,8 @@ def run_folder(cfg: DictConfig) -> str:
     """A readable folder name that settings alone decide: `<size>/<label>-seed<seed>-<fingerprint>`."""
     settings = deciding_settings(cfg)
     place = settings.get("size") or settings.get("model.size") or "given"
-    return f"{place}/{run_label(cfg).replace(' ', '')}-seed{settings['seed']}-{fingerprint_of(settings)}"
+    label = re.sub(r"[^\w.]+", "-", run_label(cfg))  # nothing that Hydra would read as more than a path
+    return f"{place}/{label}-seed{settings['seed']}-{fingerprint_of(settings)}"
 
 
 OmegaConf.register_new_resolver("run_folder", lambda *, _root_: run_folder(_root_), replace=True)  # of conf/launch/tables.yaml
@@ -113,6 +126,11 @@ def finished_row(folder: Path, fingerprint: str) -> dict[str, float] | None:
         return None
     row = json.loads(file.read_text())
     return dict(row["scores"]) if row.get("fingerprint") == fingerprint else None
+
+
+def in_multirun() -> bool:
+    """Whether this run is one of several of a sweep."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 @contextmanager
@@ -136,8 +154,22 @@ def claimed(folder: Path) -> Iterator[bool]:
 
 def is_first_process() -> bool:
     """Whether this is no process that a launcher or Lightning started beside the first of a distributed run."""
-    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return next((rank for rank in ranks if rank is not None), "0") == "0"
+    if "RANK" in os.environ:
+        return os.environ["RANK"] == "0"
+    # a batch script hands its own SLURM_PROCID=0 down to what Lightning starts
+    return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "LOCAL_RANK"))
+
+
+def begin(folder: Path, fingerprint: str) -> None:
+    """Write down whose folder this is.
+
+    Raises:
+        ValueError: it is that of a run with other settings.
+    """
+    file = folder / BEGUN_FILE
+    if file.is_file() and file.read_text() != fingerprint:
+        raise ValueError(f"{folder} holds a run of other settings, and reuse=true goes on with it: give another paths.run.")
+    write_whole(file, fingerprint.encode())
 
 
 def keep_config(cfg: DictConfig, folder: Path) -> None:
@@ -173,6 +205,10 @@ def write_row(
         "scores": dict(scores),
     }
     write_whole(folder / RUN_FILE, f"{json.dumps(content, indent=2, default=str)}\n".encode())
+
+
+def _no_matter(name: str) -> bool:
+    return name in NO_MATTER_TOO or name.rpartition(".")[2] in NO_MATTER
 
 
 def _plain(value: Any) -> Any:

@@ -60,10 +60,16 @@ def main() -> None:
         sys.exit(2)
     module = import_module(f"vfm_isrefiner.cli.{words[0]}")
     # a distributed run starts its other processes from argv, or from the module after `python -m`: the command, not this file
-    sys.argv = [str(module.__file__), *words[1:]]
+    sys.argv = [str(module.__file__), *flags_first(words[1:])]
     if getattr(sys.modules["__main__"].__spec__, "name", None) == __spec__.name:
         sys.modules["__main__"].__spec__ = module.__spec__
     module.main()
+
+
+def flags_first(words: list[str]) -> list[str]:
+    """`words` with Hydra's flag for several runs in front, as its parser takes settings on one side of a flag only."""
+    flags = [word for word in words if word in ("-m", "--multirun")]
+    return [*flags, *(word for word in words if word not in flags)]
 
 
 if __name__ == "__main__":

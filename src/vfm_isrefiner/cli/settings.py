@@ -39,11 +39,17 @@ def composed(name: str, overrides: list[str]) -> DictConfig:
         return compose(name, overrides=overrides)
 
 
+_failed: list[str] = []
+
+
 @contextmanager
-def short_errors() -> Iterator[None]:
+def short_errors(go_on: bool = False) -> Iterator[None]:
     """Errors of the input end with one line and status 1; a fault of the code keeps its trace.
 
     HYDRA_FULL_ERROR=1 shows the trace of every error. A stop by signal ends with its own status.
+
+    Args:
+        go_on: after the line, for the other jobs of a multirun; `exit_if_a_job_failed` gives the status at the end.
     """
     try:
         yield
@@ -56,6 +62,15 @@ def short_errors() -> Iterator[None]:
             raise
         advice = " Take trainer=cpu here." if "gpu backend" in str(cause) else ""
         print(f"error: {cause}{advice}\n(HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        if not go_on:
+            sys.exit(1)
+        _failed.append(str(cause))
+
+
+def exit_if_a_job_failed() -> None:
+    """Status 1 where `short_errors` went on past an error."""
+    if _failed:
+        _failed.clear()
         sys.exit(1)
 
 

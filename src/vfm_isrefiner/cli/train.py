@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig
 
 from vfm_isrefiner.cli.dashboards import Boards, built, safe_loggers, told
 from vfm_isrefiner.cli.evaluate import chosen_sets
 from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
 from vfm_isrefiner.cli.jobs import (
+    begin,
     claimed,
     deciding_settings,
     fingerprint_of,
     finished_row,
+    in_multirun,
     is_first_process,
     keep_config,
     run_label,
     write_row,
 )
 from vfm_isrefiner.cli.model import cost_of
-from vfm_isrefiner.cli.settings import conf_folder, quiet, short_errors
+from vfm_isrefiner.cli.resuming import checkpoint_to_resume, folder_to_go_on_in
+from vfm_isrefiner.cli.settings import conf_folder, exit_if_a_job_failed, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
+from vfm_isrefiner.evaluation.ranks import launched
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.models.freeze import weights_fingerprint
 from vfm_isrefiner.report.figures import draw_clicks
+from vfm_isrefiner.report.runs import RUN_FILE
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.module import InteractiveSegmentation
@@ -49,22 +57,57 @@ def run(cfg: DictConfig) -> dict[str, float]:
 
     Returns:
         The row of this run: the last values of the training and the scores of the evaluation; empty where it was left.
+
+    Raises:
+        ValueError: settings that do not go together.
     """
     quiet()
+    check_together(cfg)
+    if in_multirun() and cfg.trainer.devices * cfg.trainer.get("num_nodes", 1) > 1:
+        return run_by_itself(Path(cfg.paths.run))
     if not cfg.reuse:
         return train(cfg)
-    folder = Path(cfg.paths.run)
+    folder, fingerprint = Path(cfg.paths.run), fingerprint_of(deciding_settings(cfg))
     with claimed(folder) as free:
         if not free:
             print(f"another process runs {folder}")
             return {}
-        row = finished_row(folder, fingerprint_of(deciding_settings(cfg)))
-        if row is not None and is_first_process():
-            print(f"finished before: {folder}")
-            return row
-        if cfg.ckpt_path is None and cfg.fit and (folder / "checkpoints" / "last.ckpt").is_file():
+        if is_first_process():
+            row = finished_row(folder, fingerprint)
+            if row is not None:
+                print(f"finished before: {folder}")
+                return row
+            begin(folder, fingerprint)
+        if cfg.fit and (folder / "checkpoints" / "last.ckpt").is_file():
             cfg.ckpt_path = "last"
         return train(cfg)
+
+
+def check_together(cfg: DictConfig) -> None:
+    """Raises ValueError where two settings contradict each other."""
+    if cfg.ckpt_path is not None and not cfg.fit:
+        raise ValueError(
+            "fit=false takes the network as it begins, so ckpt_path has no use; to evaluate a checkpoint: "
+            "isrefiner evaluate checkpoint=FILE."
+        )
+    if cfg.ckpt_path is not None and cfg.reuse:
+        raise ValueError("reuse=true finds its own checkpoint in the run's folder; leave ckpt_path away.")
+    if in_multirun() and launched().world > 1:
+        raise ValueError(
+            "a multirun under torchrun or srun would share each job's processes out among jobs; start it alone, with "
+            "trainer.devices=N, or give one job to each start."
+        )
+
+
+def run_by_itself(folder: Path) -> dict[str, float]:
+    """This job of a multirun in a process of its own, whose distributed processes then know of no other job."""
+    words = [*HydraConfig.get().overrides.task, "hydra.mode=RUN", f"hydra.run.dir={folder}"]
+    status = subprocess.run([sys.executable, "-m", __spec__.name, *words], check=False).returncode
+    if status > 1:  # stopped: so are the jobs behind it
+        sys.exit(status)
+    if status or not (folder / RUN_FILE).is_file():
+        raise TrainingError(f"the job in {folder} ended with status {status}.")
+    return {name: float(value) for name, value in json.loads((folder / RUN_FILE).read_text())["scores"].items()}
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -87,8 +130,19 @@ def train(cfg: DictConfig) -> dict[str, float]:
             datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero:
+            row |= load_best(module, trainer)
             row |= finished(cfg, module, datamodule, settings, called, row, boards)
     return row
+
+
+def load_best(module: InteractiveSegmentation, trainer: Trainer) -> dict[str, float]:
+    """Take the best weights that this training (or what it went on with) has kept; their score, {} where it keeps none."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor is not None and Path(callback.best_model_path).is_file():
+            load_trained_part(module.network, read_checkpoint(callback.best_model_path))
+            score = callback.best_model_score
+            return {} if score is None else {callback.monitor: float(score)}
+    return {}
 
 
 def finished(
@@ -100,11 +154,8 @@ def finished(
     row: dict[str, float],
     boards: Boards,
 ) -> dict[str, float]:
-    """The end of a training: its best weights saved and evaluated, and its row written; the scores of the evaluation."""
+    """The end of a training: its weights saved and evaluated, and its row written; the scores of the evaluation."""
     folder = Path(cfg.paths.run)
-    best = folder / "checkpoints" / "best.ckpt"
-    if best.is_file():
-        load_trained_part(module.network, read_checkpoint(best))
     save_network(module.network, folder / "network.safetensors")
     summaries = held_out_scores(cfg, module, datamodule, folder / "test", boards.draw) if cfg.test else {}
     scores = flat_scores(summaries, "test/")
@@ -175,54 +226,16 @@ def share_out_budget(cfg: DictConfig) -> None:
     if cfg.budget < cfg.trainer.max_epochs:
         raise ValueError(f"budget={cfg.budget} is less than one sample in each of trainer.max_epochs={cfg.trainer.max_epochs}.")
     cfg.data.samples_per_epoch = round(cfg.budget / cfg.trainer.max_epochs)
-
-
-def in_multirun() -> bool:
-    """Whether this run is one of several of a sweep."""
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def folder_to_go_on_in(checkpoint: Path, folder: Path) -> Path:
-    """The folder of the run that `checkpoint` is of, where its best weights and its curves are; `folder` where it is of none or
-    where the command line names a folder, in which the best weights begin anew."""
-    asked = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra] if HydraConfig.initialized() else []
-    named = any(word.startswith(("paths.run=", "hydra.run.dir=")) for word in asked)
-    own = checkpoint.resolve().parent.parent
-    if checkpoint.resolve().parent.name != "checkpoints" or own == folder.resolve():
-        return folder
-    if named:
-        print(f"resumed into another folder: the best weights of {own} are not known here")
-        return folder
-    return own
-
-
-def checkpoint_to_resume(wanted: str | None, folder: Path, outputs: Path, several: bool = False) -> str | None:
-    """The file that `ckpt_path` means: "last" is the newest one of this run's folder, else of all outputs; of `several` runs
-    each has its own folder's only.
-
-    Raises:
-        TrainingError: there is none.
-    """
-    if wanted is None:
-        return None
-    if wanted == "last":
-        found = [folder / "checkpoints" / "last.ckpt"]
-        if not found[0].is_file():
-            found = [] if several else sorted(outputs.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-        if not found:
-            raise TrainingError(
-                f"ckpt_path=last: there is no checkpoints/last.ckpt in {folder} nor anywhere below {outputs}"
-                + ("; runs of a sweep look in their own folders only." if several else ".")
-            )
-        return str(found[-1])
-    if not Path(wanted).is_file():
-        raise TrainingError(f"ckpt_path={wanted}: there is no such file; give a .ckpt of a run or the word last.")
-    return wanted
+    if cfg.data.samples_per_epoch < cfg.data.batch_size:
+        raise ValueError(
+            f"budget={cfg.budget} in trainer.max_epochs={cfg.trainer.max_epochs} is {cfg.data.samples_per_epoch} samples an "
+            f"epoch, which fills no batch of data.batch_size={cfg.data.batch_size}; give more, or fewer epochs."
+        )
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
 def _job(cfg: DictConfig) -> float | None:
-    with short_errors():
+    with short_errors(go_on=in_multirun()):
         row = run(cfg)
         return row.get("val/noc80")
     return None
@@ -232,6 +245,7 @@ def main() -> None:
     """Read the command line and run each job."""
     torch.set_float32_matmul_precision("high")
     _job()
+    exit_if_a_job_failed()
 
 
 if __name__ == "__main__":

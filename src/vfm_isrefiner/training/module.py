@@ -140,5 +140,6 @@ def check_trained_part(network: nn.Module, checkpoint: dict[str, Any]) -> None:
     if here != there:
         raise TrainingError(
             f"The checkpoint was trained on another backbone (fingerprint {there[:12] or 'none'}, here {here[:12] or 'none'}). "
-            "Give the backbone it was trained on: model.backbone_checkpoint=FILE, or the same seed where it is random."
+            "Give the weights it began with: model.backbone_checkpoint=FILE (model.checkpoint=FILE for LoRA), or the same seed "
+            "where they are random; network.safetensors of its run needs neither."
         )
