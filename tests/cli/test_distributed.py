@@ -19,7 +19,13 @@ from vfm_isrefiner.cli.one_folder import OneFolder, agree, common
 from vfm_isrefiner.evaluation.ranks import ALONE, Ranks
 
 SMALL = ("model.size=test", "model.image_size=64", "input_size=64")
-QUICK = ("experiment=smoke", "trainer=ddp_cpu", "callbacks.panels=null", "callbacks.evaluate_noc.max_instances=1", "test_limit=3")
+QUICK = (
+    "experiment=smoke",
+    "trainer=ddp_cpu",
+    "callbacks.panels=null",
+    "callbacks.evaluate_noc.max_instances=1",
+    "test_limit=3",
+)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def rows(file):
 
 
 def test_an_evaluation_is_shared_out_and_gives_the_same_rows(isrefiner, in_two, capfd):
-    words = ("evaluate", *SMALL, "limit=3", "panels=1", "batch_size=2")
+    words = ("evaluate", *SMALL, "limit=3", "panels=1", "batch_size=2")  # two for the first process and one for the other
     assert isrefiner(*words, "hydra.run.dir=alone") == 0
     capfd.readouterr()
     assert in_two(*words) == [0, 0]
@@ -60,8 +66,15 @@ def test_a_training_leaves_one_folder_and_a_shared_out_test(in_two, isrefiner, c
     assert capfd.readouterr().out.count("training in") == 1
     (folder,) = Path("outputs").glob("*/*-train")
     assert {"network.safetensors", "run.json", "test", "checkpoints"} <= {path.name for path in folder.iterdir()}
-    network = f"checkpoint={folder}/network.safetensors"
-    assert isrefiner("evaluate", network, "split=test", "data.test.synthetic.count=2", "input_size=64", "limit=3", "panels=1") == 0
+    same = (
+        "split=test",
+        "data.test.synthetic.count=2",
+        "data.augmentation.crop_size=64",
+        "input_size=64",
+        "limit=3",
+        "panels=1",
+    )
+    assert isrefiner("evaluate", f"checkpoint={folder}/network.safetensors", *same) == 0
     (again,) = Path("outputs").glob("*/*-evaluate")
     assert rows(folder / "test" / "instances.parquet").equals(rows(again / "instances.parquet"))
 
@@ -69,7 +82,14 @@ def test_a_training_leaves_one_folder_and_a_shared_out_test(in_two, isrefiner, c
 @pytest.mark.slow
 def test_torchrun_hands_a_signal_on_and_everything_is_saved(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = ["-m", "vfm_isrefiner.cli.train", *QUICK, "callbacks.evaluate_noc=null", "callbacks.best=null", "trainer.max_epochs=999"]
+    words = [
+        "-m",
+        "vfm_isrefiner.cli.train",
+        *QUICK,
+        "callbacks.evaluate_noc=null",
+        "callbacks.best=null",
+        "trainer.max_epochs=999",
+    ]
     with subprocess.Popen([*torchrun, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
         until(lambda: list(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
         run.send_signal(signal.SIGTERM)
@@ -92,7 +112,11 @@ def settings(*overrides):
     return OmegaConf.create(
         {
             "paths": {"outputs": "outputs"},
-            "hydra": {"run": {"dir": "outputs/mine"}, "sweep": {"dir": "outputs/swept"}, "overrides": {"hydra": list(overrides)}},
+            "hydra": {
+                "run": {"dir": "outputs/mine"},
+                "sweep": {"dir": "outputs/swept"},
+                "overrides": {"hydra": list(overrides)},
+            },
         }
     )
 

@@ -2,8 +2,14 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import pytest
+
+from vfm_isrefiner.cli.replay import started_in
+from vfm_isrefiner.evaluation import Evaluation, protocol
+from vfm_isrefiner.report.runs import Run
 
 QUICK = (
     "data=synthetic",
@@ -51,6 +57,42 @@ def test_runs_without_their_data_are_reported_without_pictures(isrefiner, runs, 
     page = (tmp_path / "report" / "report.html").read_text()
     assert "No panels: instances are played again only where networks and data are at hand" in page
     assert "Pictures: " in page
+
+
+def test_the_first_pair_that_can_be_played_is_shown_and_maps_need_one_run(isrefiner, runs, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "runs" / "half" / "config.yaml").unlink()
+    (tmp_path / "runs" / "half" / ".hydra").mkdir(exist_ok=True)
+    (tmp_path / "runs" / "half" / ".hydra" / "config.yaml").write_text("peer: RITM")
+    assert isrefiner("report", "../runs", "panels=1") == 0
+    page = (tmp_path / "elsewhere" / "report" / "report.html").read_text()
+    assert "is of a peer, which is not started for pictures" in page
+    assert "the network of again (seed 1)" in page  # its group is called by the first folder
+    assert not (tmp_path / "elsewhere" / "report" / "figures" / "contrast.png").exists()
+
+
+def test_a_run_without_an_instance_is_reported(isrefiner, tmp_path):
+    assert isrefiner("train", *QUICK, "paths.run=runs/none", "name=none") == 0
+    for name in ("none", "other"):
+        if name == "other":
+            shutil.copytree(tmp_path / "runs" / "none", tmp_path / "runs" / "other")
+        Evaluation((), protocol("paper")).save(tmp_path / "runs" / name / "test")
+    file = tmp_path / "runs" / "other" / "run.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"name": "other", "settings": content["settings"] | {"budget": 7}}))
+    assert isrefiner("report", "runs", "panels=1") == 0
+    assert "there are no two that were measured alike" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_relative_paths_are_from_where_the_run_was_started(tmp_path):
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    file = tmp_path / "run" / ".hydra" / "hydra.yaml"
+    run = Run(tmp_path / "run", "a")
+    assert started_in(run) == Path.cwd()
+    for folder, expected in ((tmp_path, tmp_path), (tmp_path / "gone", Path.cwd())):
+        file.write_text(f"hydra:\n  runtime:\n    cwd: {folder}\n")
+        assert started_in(run) == expected
 
 
 def test_runs_measured_differently_stand_apart(isrefiner, runs, tmp_path):

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from vfm_isrefiner.evaluation import Evaluation, InstanceResult, merge, protocol
+from vfm_isrefiner.evaluation.summary import iou_table
 
 
 def result(index, *ious, source="a", status="ok", **changes):
@@ -52,6 +54,14 @@ def test_summary_of_instances_that_stopped_early():
     assert summary["noc"] == {"80": 3, "85": 3, "90": 3, "95": None}  # nobody went on to 95
     assert summary["miou"] == {"1": 0.35, "2": 0.6, "3": None, "4": None}
     assert summary["seconds_per_click"]["network"] == pytest.approx(0.8 / 6)
+
+
+def test_iou_table():
+    table = iou_table([result(0, 0.5, 0.9), result(1), result(2, 0.1, 0.2, 0.3)], 3)
+    nan = float("nan")
+    expected = torch.tensor([[0.5, 0.9, nan], [nan, nan, nan], [0.1, 0.2, 0.3]], dtype=torch.float64)
+    torch.testing.assert_close(table, expected, rtol=0, atol=0, equal_nan=True)
+    assert iou_table([], 3).shape == (0, 3)
 
 
 def test_save_and_load(tmp_path):

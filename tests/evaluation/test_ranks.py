@@ -1,11 +1,16 @@
 """Which process this is, and instances shared out over several."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from loop_parts import Brightness, drawn
 from training.processes import in_ranks
 
-from vfm_isrefiner.evaluation import Evaluation, InstanceResult, protocol
+from vfm_isrefiner.evaluation import Evaluation, InstanceResult, evaluate, protocol
 from vfm_isrefiner.evaluation.ranks import ALONE, Ranks, first_host, launched, meeting_point, process_group, shared_out
+from vfm_isrefiner.modulation import modulate_isrefiner
+from vfm_isrefiner.rollout import Round
 
 
 def test_torchrun_and_srun_number_the_processes():
@@ -15,13 +20,15 @@ def test_torchrun_and_srun_number_the_processes():
     assert launched(step | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}) == Ranks(0, 2, 0), "torchrun inside srun"
 
 
-@pytest.mark.parametrize("environment", [{}, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}])
+@pytest.mark.parametrize(
+    "environment", [{}, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}]
+)
 def test_who_is_not_started_by_them_is_alone(environment):
     assert launched(environment) == ALONE
 
 
 def test_wrong_numbers_are_told():
-    with pytest.raises(ValueError, match="rank 2 of 2 processes .* does not exist"):
+    with pytest.raises(ValueError, match=r"rank 2 of 2 processes .* does not exist"):
         Ranks(2, 2)
 
 
@@ -58,13 +65,37 @@ def play(*, indices):
 
 
 def gather(rank, folder):
-    ranks = launched()
+    ranks, played = launched(), []
+
+    def remembered(*, indices):
+        played.append(indices)
+        return play(indices=indices)
+
     with process_group(ranks):
-        (folder / f"{rank}").write_text(str(shared_out(play, 5, ranks)))
+        both = [shared_out(remembered, 5, ranks), shared_out(remembered, 5, ranks, together=2)]
     assert not torch.distributed.is_initialized()
+    (folder / f"{rank}").write_text(repr([str(each) for each in both]))
+    assert played == [[[0, 3], [0, 1]], [[1, 4], [2, 3]], [[2], [4]]][rank]
 
 
 def test_every_process_gets_the_results_of_all_in_their_order(tmp_path):
-    assert in_ranks(gather, tmp_path, world=3) == [0, 0, 0]  # 5 over 3: 2, 2 and 1
-    alone = str(shared_out(play, 5, ALONE))
-    assert {(tmp_path / f"{rank}").read_text() for rank in range(3)} == {alone}
+    assert in_ranks(gather, tmp_path, world=3) == [0, 0, 0]
+    alone = [str(shared_out(play, 5, ALONE))] * 2
+    assert {(tmp_path / f"{rank}").read_text() for rank in range(3)} == {repr(alone)}
+    with pytest.raises(ValueError, match="together must be at least 1, got 0"):
+        shared_out(play, 5, ALONE, together=0)
+
+
+def test_processes_compute_on_the_batches_of_one_process():
+    items = [drawn(48, 64, seed) for seed in range(7)]
+    items[1] = replace(items[1], mask=torch.zeros_like(items[1].mask))  # is skipped, and its group stays one short
+    rule = replace(protocol("paper").resized((24, 24)), max_clicks=2)
+
+    def batches(indices):
+        network = Brightness()
+        evaluate(Round(network, modulate_isrefiner), items, rule, batch_size=2, indices=indices)
+        return [prev_prob.sum((1, 2, 3)).tolist() for prev_prob, _ in network.passes]
+
+    shared = batches([0, 1, 4, 5]) + batches([2, 3, 6])
+    assert sorted(shared) == sorted(batches(None))
+    assert {len(rows) for rows in shared} == {2, 4}, "groups of one and of two, each with its mirror image"

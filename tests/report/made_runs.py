@@ -47,6 +47,7 @@ def made_run(of, *, seed=0, name="run", folder="jobs", experiment=None, cost=Non
     changed = {key.replace("__", "."): value for key, value in settings.items()}
     evaluations = {"isaid": of} if isinstance(of, Evaluation) else of
     telling = ",".join(f"{key}={value}" for key, value in changed.items())
+    evaluations = {key: replace(each, model=f"{each.model} {telling} {seed}") for key, each in evaluations.items()}
     place = Path("outputs", folder, f"{name}-{telling}-seed{seed}")
     usual = {} if "checkpoint" in changed else {**REFERENCE, "size": "tiny", "model.size": "tiny"}
     return Run(place, name, {**usual, "seed": seed, **changed}, evaluations, cost or {}, experiment)

@@ -46,10 +46,10 @@ def test_cells_worked_by_hand():
     assert (half.rank, ours.rank, one.rank) == (1, 2, 0)
     assert rows["learnable, per channel",].reference
     assert ours.difference is None
-    # 8.5 - 7.25, and each seed of theirs with the same seed of ours; half has seed 0 alone
-    assert (one.difference.mean, one.difference.seeds, one.difference.verdict) == (1.25, 2, MORE)
-    assert (half.difference.mean, half.difference.seeds, half.difference.verdict) == (-0.5, 1, FEWER)
-    assert -0.75 <= half.difference.low <= half.difference.high <= -0.25
+    # 8.5 - 7.25 and 6.5 - 7.25; the gaps are those of each seed of theirs and each of ours
+    assert (one.difference.mean, one.difference.seeds, one.difference.gaps, one.difference.verdict) == (1.25, 2, (0.5, 2), MORE)
+    assert (half.difference.mean, half.difference.seeds, half.difference.verdict) == (-0.75, 1, FEWER)
+    assert -1.2 <= half.difference.low <= half.difference.high <= -0.3
 
 
 def test_a_row_without_runs_is_missing():
@@ -79,7 +79,7 @@ def test_notes():
         "Mean ± sample standard deviation over n seeds, n in brackets.",
         "Bold is the lowest value of a column as it is shown, underlined the second lowest.",
         "† is told apart from learnable, per channel: the paired bootstrap 95 % interval over instances (10,000 draws) "
-        "leaves out 0.",
+        "leaves out 0, and the difference has one sign for every pair of seeds.",
         "No run was found for: learnable, one number.",
     )
     [even] = tables_of(theta_runs()[:4], only=["table6"])
@@ -88,11 +88,37 @@ def test_notes():
     assert "One run each: how much results differ between seeds is not known." in single.notes
 
 
-def test_rows_without_a_common_seed_are_not_compared():
+def test_rows_without_a_common_seed_are_compared_too():
     [table] = tables_of([made_run(shifted(0)), made_run(shifted(1), seed=5, model__theta=1.0)], only=["table6"])
-    assert by_label(table)["1",].cells[1].difference is None
-    assert "Where a row shares no seed with learnable, per channel there is no interval." in table.notes
-    assert differences(table) is None
+    assert by_label(table)["1",].cells[1].difference.mean == 1
+    assert differences(table).rows[0].cells[1].verdict == MORE
+
+
+def test_what_seeds_alone_make_is_not_told_apart():
+    runs = [
+        made_run(shifted(by), seed=seed, model__theta=theta)
+        for theta, found in (("learnable", (0, 3)), (1.0, (2, 4)))
+        for seed, by in enumerate(found)
+    ]
+    [table] = tables_of(runs, only=["table6"])
+    found = by_label(table)["1",].cells[1].difference
+    assert (found.mean, found.low, found.gaps) == (1.5, 1.5, (-1, 4))
+    assert found.verdict == ALIKE
+
+
+def test_what_no_column_can_show_is_no_table():
+    stopped = replace(shifted(0), target_iou=0.7)
+    empty = replace(shifted(0), results=())
+    for of in (stopped, empty):
+        assert [table.key for table in tables_of([made_run(of, folder="sweep", budget=1)])] == []
+        runs = [made_run(of, model__theta=theta) for theta in ("learnable", 1.0)]
+        assert tables_of(runs) == []
+
+
+def test_labels_that_are_empty_leave_no_comma():
+    checkpoint = made_run(shifted(0), name="best", checkpoint="file", model__kind="isrefiner")
+    [table, _] = tables_of([checkpoint, made_run(shifted(1), name="other", checkpoint="other", model__kind="mfp")])
+    assert differences(table).title.endswith(", less best")
 
 
 def test_a_run_made_twice_counts_once_and_is_told():
@@ -173,6 +199,34 @@ def test_costs():
     assert differences(table) is None
 
 
+def test_counts_have_no_deviation_and_small_ones_more_digits():
+    cost = {"parameters": 9e5, "trainable": 1.2e5, "flops_per_image": 1.5e11, "flops_per_click": 0.5e11}
+    runs = [made_run(shifted(0), seed=seed, cost=cost) for seed in (0, 1)]
+    [table] = tables_of(runs, only=["table3"])
+    assert [cell.std for cell in table.rows[0].cells] == [None, None, 0, 0]
+    assert [column.decimals for column in table.columns] == [3, 2, 1, 1]
+
+
+def test_one_network_evaluated_twice_has_no_deviation():
+    settings = {"mode": "pretrained", "model__kind": "mfp", "modulation": "mfp"}
+    twice = [made_run(shifted(0), seed=seed, **settings) for seed in (0, 1)]
+    twice[1] = replace(twice[1], evaluations=twice[0].evaluations)
+    [table] = tables_of([*twice, *(made_run(shifted(0), seed=seed) for seed in (0, 1))], only=["table2"])
+    rows = by_label(table)
+    assert [rows[name,].cells[0].std for name in ("Pretrained weights", "VFM-ISRefiner (ours)")] == [None, 0]
+    assert "One network, evaluated once for each seed: Pretrained weights." in table.notes
+
+
+def test_a_dagger_is_explained_where_one_is_shown():
+    [table] = tables_of([made_run(shifted(0)), made_run(shifted(0), model__theta=1.0)], only=["table6"])
+    assert not any("†" in note for note in table.notes)
+
+
+def test_values_that_are_all_equal_have_no_best():
+    [table] = tables_of([made_run(shifted(0)), made_run(shifted(0), model__theta=1.0)], only=["table6"])
+    assert [cell.rank for row in table.rows for cell in row.cells] == [0] * 8
+
+
 def test_times_of_different_sets_are_not_compared():
     runs = [made_run(shifted(0)), made_run({"sandbar": shifted(0)}, mode="full", model__kind="mfp")]
     [table] = tables_of(runs, only=["table4"])
@@ -223,7 +277,7 @@ def test_differences():
     assert [row.labels for row in found.rows] == [("1",), ("0.5",)]
     one, half = (row.cells[1] for row in found.rows)
     assert (one.mean, one.verdict, one.instances, one.seeds) == (1.25, MORE, 20, 2)
-    assert (half.mean, half.verdict) == (-0.5, FEWER)
+    assert (half.mean, half.verdict) == (-0.75, FEWER)
     assert found.rows[1].cells[0].verdict == ALIKE  # NoC80 is 2 in both
     assert found.intervals
     assert all(column.signed for column in found.columns)

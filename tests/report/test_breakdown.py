@@ -24,8 +24,15 @@ def test_by_size():
     assert means(table) == {"ours": [3, 7, 2], "mfp": [5, 7, 3]}
     cell = table.rows[0].cells[0]
     assert (cell.low, cell.high, cell.instances) == (2, 4, 2)
-    assert [cell.rank for row in table.rows for cell in row.cells] == [1, 1, 1, 2, 1, 2]
+    assert [cell.rank for row in table.rows for cell in row.cells] == [0] * 6  # of two instances each
     assert table.intervals
+
+
+def test_the_best_is_marked_among_enough_instances_that_differ():
+    fewer, more = ([value + by for value in [2, 4] * 5] + [9] * 10 + [1 + by] for by in (0, 1))
+    areas = [100] * 10 + [5000] * 10 + [90000]
+    [table] = by_size([made_run(evaluation(each, areas=areas), budget=each[0]) for each in (fewer, more)])
+    assert [cell.rank for row in table.rows for cell in row.cells] == [1, 0, 0, 2, 0, 0]
 
 
 def test_other_edges_and_bins_without_an_object():

@@ -202,7 +202,7 @@ def test_methods_are_shown_on_one_crop(tmp_path, drawn_figures):
     axes = drawn_figures[0].axes
     assert len(axes) == 2 * (1 + 2 * 3)
     truth, ours, theirs = axes[0], axes[1:4], axes[4:7]
-    assert truth.get_title() == "box image1/1"
+    assert truth.get_title() == "box\nimage1/1"
     assert [axis.get_ylabel() for axis in (*ours, *theirs)] == ["ours", "", "", r"ot\$her", "", ""]
     assert [axis.get_title().split(":")[0] for axis in (*ours, *theirs)] == [
         *("1 click", "3 clicks", "5 clicks"),
@@ -294,8 +294,11 @@ def test_differences_are_filled_where_they_are_told_apart(tmp_path, drawn_figure
     faces = [line.get_markerfacecolor() for line in axis.get_lines() if line.get_marker() == "o"]
     assert [to_hex(face) for face in faces] == ["#ffffff", LINES[0].lower()]  # five instances tell nothing apart
     assert [text.get_text() for text in axis.get_yticklabels()] == list(found)
-    assert axis.texts[0].get_text() == " -1.00 [ -2.00,  -0.50]"
-    assert "← fewer" in axis.get_xlabel()
+    assert axis.texts[0].get_text() == " −1.00 [ −2.00,  −0.50]"
+    assert [text.get_text() for text in axis.texts[2:]] == ["← fewer ", " more →"]
+    assert [text.get_position() for text in axis.texts[2:]] == [(0, 1), (0, 1)]
+    difference_plot({"a": many}, tmp_path / "more.png")
+    assert [text.get_text() for text in drawn_figures[1].axes[0].texts[1:]] == [" more →"]
     with pytest.raises(ValueError, match="at least one difference"):
         difference_plot({}, tmp_path / "a.png")
 

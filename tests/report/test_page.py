@@ -170,7 +170,7 @@ def test_compared_runs():
     assert (first.seeds, first.models) == (("0", "1"), ("net 1234",))
     assert first.settings == {"modulation": "mfp", "model.theta": "0.5"}
     assert first.measured == {"drawn": ("paper, input 32 x 32; 1 instances; data abcd",)}
-    assert second.settings == {"modulation": "isrefiner", "model.theta": "none"}
+    assert second.settings == {"modulation": "isrefiner"}
     assert second.measured == {"drawn": ("paper, whole image; 1 instances; data unknown",)}
     assert second.seeds == ("not written down",)
 

@@ -1,11 +1,14 @@
 """Rows of the paper's tables, found by settings."""
 
+from pathlib import Path
+
 import pytest
 from report.made_runs import evaluation, made_run
 
 from vfm_isrefiner.report.paper_tables import PAPER_TABLES, REFERENCE
 from vfm_isrefiner.report.picking import axes_of, pick, sweep
 from vfm_isrefiner.report.repetitions import grouped
+from vfm_isrefiner.report.runs import Run
 
 SOME = evaluation([3, 4])
 OURS = made_run(SOME)
@@ -120,6 +123,16 @@ def test_methods_without_a_trained_one_of_ours():
     runs = [made_run(SOME, name=name, checkpoint=name, model__kind=name) for name in ("mfp", "isrefiner")]
     assert pick(PAPER_TABLES["table3"], grouped(runs))[0].reference == 1
     assert pick(PAPER_TABLES["table3"], grouped(runs[:1]))[0].reference is None
+
+
+def test_a_peer_is_no_reference_and_a_run_without_settings_no_method():
+    peer = made_run(SOME, name="RITM", checkpoint=None, peer__code="isegm", model__kind="isrefiner")
+    checkpoint = made_run(SOME, name="best", checkpoint="file", model__kind="isrefiner")
+    assert pick(PAPER_TABLES["table1"], grouped([peer]))[0].reference is None
+    assert pick(PAPER_TABLES["table1"], grouped([peer, checkpoint]))[0].reference == 1
+    unknown = Run(Path("unknown"), "unknown", {}, {"isaid": SOME})
+    for key in PAPER_TABLES:
+        assert pick(PAPER_TABLES[key], grouped([unknown])) == []
 
 
 def test_methods_that_were_not_trained_alike_say_so():

@@ -15,6 +15,12 @@ def test_runs_that_differ_in_the_seed_are_together():
     assert [group.settings["model.theta"] for group in groups] == ["learnable", 0.5]
 
 
+def test_what_else_was_tested_is_no_other_thing():
+    one, two = made_run(SOME), made_run(SOME, seed=1, test_sets=["isaid", "sandbar"], data__test__sandbar__root="x")
+    [group] = grouped([two, one])
+    assert not {"test_sets", "data.test.sandbar.root"} & set(group.settings)
+
+
 def test_a_run_that_a_later_one_replaces():
     first, second = made_run(SOME, folder="a"), made_run(SOME, folder="b")
     other = made_run({"sandbar": SOME}, folder="c")

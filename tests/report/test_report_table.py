@@ -18,6 +18,11 @@ def test_verdicts(low, high, instances, verdict):
     assert Difference((low + high) / 2, low, high, instances).verdict == verdict
 
 
+@pytest.mark.parametrize(("gaps", "verdict"), [((-0.5, -0.1), FEWER), ((-0.5, 0.0), ALIKE), ((-0.5, 0.2), ALIKE)])
+def test_seeds_that_disagree_tell_nothing_apart(gaps, verdict):
+    assert Difference(-0.3, -0.4, -0.1, 10, 2, gaps).verdict == verdict
+
+
 def test_headings_and_groups():
     table = ReportTable("t", "T", ("Method",), COLUMNS, ())
     assert [column.heading for column in table.columns] == ["isaid NoC80", "isaid NoC90", "Time (ms)"]

@@ -35,6 +35,15 @@ def test_runs_that_differ_in_seeds_alone_are_one_thing():
     one = Run(Path("a"), "a", settings)
     assert one.same_but_for_seed(Run(Path("b"), "b", dict.fromkeys(settings, 1) | {"model.theta": 0.5}))
     assert not one.same_but_for_seed(Run(Path("b"), "b", settings | {"model.theta": 1.0}))
+    tested = {
+        "test_sets": ["isaid"],
+        "test": True,
+        "data.test.isaid.part": "x",
+        "data.val.isaid.part": "x",
+        "data.train.root": "y",
+    }
+    assert one.same_but_for_seed(Run(Path("b"), "b", settings | tested))
+    assert not one.same_but_for_seed(Run(Path("b"), "b", settings | {"data.train.isaid.part": "x"}))
     assert Run(Path("a"), "a").same_but_for_seed(Run(Path("b"), "a"))
     assert not Run(Path("a"), "a").same_but_for_seed(Run(Path("b"), "b"))
 

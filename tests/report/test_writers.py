@@ -57,6 +57,18 @@ def test_markdown():
     ]
 
 
+def test_a_wide_table_is_as_wide_as_the_page():
+    columns = tuple(Column("", f"c{number}", signed=True) for number in range(8))
+    text = latex(ReportTable("w", "W", ("a",), columns, (Row(("x",), (Cell(-1.0),) * 8),)))
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[:2] == ["% needs \\usepackage{booktabs,amssymb,graphicx}", "\\begin{table*}"]
+    assert lines[lines.index("\\begin{tabular}{lrrrrrrrr}") - 1] == "\\resizebox{\\textwidth}{!}{%"
+    assert "\\end{tabular}}" in lines
+    assert lines[-1] == "\\end{table*}"
+    assert "$-$1.00" in text
+    assert text.count("{") == text.count("}")
+
+
 def test_every_line_of_a_markdown_table_is_as_wide():
     widths = {len(line) for line in markdown(TABLE).splitlines() if line.startswith("|")}
     assert len(widths) == 1
@@ -65,7 +77,7 @@ def test_every_line_of_a_markdown_table_is_as_wide():
 def test_markdown_of_differences():
     assert [line.split("|")[2].strip() for line in markdown(DIFFERENCES).splitlines()[4:7]] == [
         "+1.25 [+1.00, +1.50] more clicks",
-        "0.00 [-0.25, +0.25] not told apart",
+        "0.00 [−0.25, +0.25] not told apart",
         "–",
     ]
 

@@ -18,6 +18,14 @@ from vfm_isrefiner.training.restore import restored_network
 QUICK = replace(protocol("simpleclick").resized((64, 64)), max_clicks=2)
 
 
+pytestmark = [
+    # DDP's: the strides of a dimension of length one; it says itself that this is no error
+    pytest.mark.filterwarnings("ignore:Grad strides do not match bucket view strides"),
+    # logits are cut to the image's size, and nobody changes them in place
+    pytest.mark.filterwarnings("ignore:FSDP2-wrapped module .* returned a view tensor"),
+]
+
+
 def mfp():
     torch.manual_seed(0)
     return build_mfp("test", image_size=64)
@@ -50,7 +58,7 @@ def test_sharded_training_is_what_ddp_gives(tmp_path):
 
 
 def test_what_it_cannot_do_is_told():
-    with pytest.raises(TrainingError, match="tensors are frozen here, such as .*Take trainer=ddp"):
+    with pytest.raises(TrainingError, match=r"tensors are frozen here, such as .*Take trainer=ddp"):
         shard_fully(build_isrefiner("test", image_size=64), mesh=None)
     with pytest.raises(TrainingError, match="needs first_click_passes=1, got 2"):
         shard_fully(mfp(), mesh=None, first_click_passes=2)

@@ -104,8 +104,8 @@ def test_accumulated_gradients_are_not_cut_in_two(tmp_path):
     undisturbed, model = module(), module()
     accumulate = {"accumulate_grad_batches": 3, "max_epochs": 1}  # steps after batches 3, 6 and 8
     trainer(tmp_path, **accumulate).fit(undisturbed, datamodule=data(16))
+    stop = [SignalInBatch(4), StopOnSignal(tmp_path)]
     with pytest.raises(StoppedBySignal):
-        stop = [SignalInBatch(4), StopOnSignal(tmp_path)]
         trainer(tmp_path, stop, **accumulate).fit(module(), datamodule=data(16))
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2, "the step that batch 5 belongs to is made"
     trainer(tmp_path, **accumulate).fit(model, datamodule=data(16), ckpt_path=tmp_path / "last.ckpt")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial as given
 from pathlib import Path
@@ -70,7 +70,7 @@ def evaluate_sets(
         chosen = instances if limit is None else instances.where(limit=limit)
         place = folder / name if len(sets) > 1 else folder
         play = given(_played, contestant, chosen, rule, _own(place, ranks), go_on=go_on, batch_size=batch_size, ranks=ranks)
-        result = shared_out(play, len(chosen), ranks)
+        result = shared_out(play, len(chosen), ranks, batch_size)
         summaries[name] = result.summary()
         if ranks.first:
             result.save(place)
@@ -96,7 +96,7 @@ def _played(
     go_on: bool,
     batch_size: int,
     ranks: Ranks,
-    indices: range,
+    indices: Sequence[int],
 ) -> Evaluation:
     if not go_on:
         (place / PARTIAL_FILE).unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from hydra.utils import instantiate
@@ -45,10 +47,13 @@ class Replay:
             CannotReplay: the data at hand are not those that were evaluated.
         """
         evaluation, instances = self.run.evaluations[name], self.sets[name]
-        if instances.fingerprint() != evaluation.data:
+        with chdir(started_in(self.run)):
+            fingerprint = instances.fingerprint()
+        if fingerprint != evaluation.data:
             raise CannotReplay(f"{self.run.folder}: the data of set {name} have changed since it was evaluated.")
         places = {(result.source, result.id): result.index for result in evaluation.results}
-        found = [instances[places[key]] for key in wanted]
+        with chdir(started_in(self.run)):
+            found = [instances[places[key]] for key in wanted]
         return [(instance, trace(self.round, instance, evaluation.protocol)) for instance in found]
 
 
@@ -65,10 +70,11 @@ def replay_of(run: Run) -> Replay:
     if cfg.get("peer") is not None:
         raise CannotReplay(f"{run.folder} is of a peer, which is not started for pictures.")
     try:
-        trained = run.folder / "network.safetensors"
-        network = load_network(trained) if trained.is_file() else network_of(cfg)[0].eval()
-        passes = cfg.get("first_click_passes") or (2 if network.config.get("released") else 1)
-        return Replay(run, Round(cast(Network, network), instantiate(cfg.modulation), passes), _sets(cfg, run.evaluations))
+        trained = run.folder.resolve() / "network.safetensors"
+        with chdir(started_in(run)):
+            network = load_network(trained) if trained.is_file() else network_of(cfg)[0].eval()
+            passes = cfg.get("first_click_passes") or (2 if network.config.get("released") else 1)
+            return Replay(run, Round(cast(Network, network), instantiate(cfg.modulation), passes), _sets(cfg, run.evaluations))
     except CannotReplay:
         raise
     except Exception as error:  # whatever a reader or a loader says is a reason to go without pictures
@@ -83,6 +89,13 @@ def _sets(cfg: DictConfig, evaluations: Mapping[str, Evaluation]) -> dict[str, I
     limit = cfg.get("test_limit", cfg.get("limit"))
     sets: dict[str, InstanceSet] = datamodule.evaluation_sets(split)
     return {name: sets[name] if limit is None else sets[name].where(limit=limit) for name in evaluations}
+
+
+def started_in(run: Run) -> Path:
+    """The folder that the run's relative paths are from; the current one where it is not known or gone."""
+    file = run.folder / ".hydra" / "hydra.yaml"
+    folder = OmegaConf.select(OmegaConf.load(file), "hydra.runtime.cwd") if file.is_file() else None
+    return Path(folder) if folder and Path(folder).is_dir() else Path.cwd()
 
 
 def _innermost(error: BaseException) -> Any:

@@ -9,12 +9,15 @@ from vfm_isrefiner.cli.paper_table import write_tables
 from vfm_isrefiner.cli.replay import CannotReplay, replay_of
 from vfm_isrefiner.cli.report import Wanted
 from vfm_isrefiner.evaluation import Evaluation
+from vfm_isrefiner.instance import Instance
+from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.report.apart import what_stands_apart
 from vfm_isrefiner.report.assembly import differences, tables_of
 from vfm_isrefiner.report.breakdown import by_class, by_size
 from vfm_isrefiner.report.compared import compared_runs
 from vfm_isrefiner.report.contrast import contrasts
 from vfm_isrefiner.report.curves import click_curves
+from vfm_isrefiner.report.filling import Measured, set_columns
 from vfm_isrefiner.report.intervals import breakdown_plot, difference_plot, differences_of
 from vfm_isrefiner.report.page import Part, ReportPage
 from vfm_isrefiner.report.page_html import Picture
@@ -25,29 +28,38 @@ from vfm_isrefiner.report.runs import Run
 
 THRESHOLD = 0.85
 
+Named = tuple[str, Run]  # as tables call it
+Histories = Sequence[tuple[Instance, list[Interaction]]]
+
 
 def content(runs: Sequence[Run], wanted: Wanted) -> ReportPage:
     """The page of `runs`; tables and figures are also left in `wanted.out`."""
     figures = wanted.out / "figures"
-    tables = tables_of(runs, quoted=wanted.quoted)
+    measured = Measured()
+    tables = tables_of(runs, quoted=wanted.quoted, measured=measured)
     write_tables(tables, wanted.out, "tables")
     told = [each for table in tables if (each := differences(table)) is not None]
-    sizes = [*by_size(runs), *by_class(runs)]
+    sizes = [*by_size(runs, measured=measured), *by_class(runs, measured=measured)]
     groups = grouped(runs)
     labels = named(groups)
     contrast, modulation, left_out = _played(groups, labels, wanted, figures)
     return ReportPage(
         wanted.title,
-        f"{len(runs)} runs of {len(groups)} things, on {len({name for run in runs for name in run.evaluations})} sets.",
+        f"{_counted(len(groups), 'method')}, {_counted(len(runs), 'run')}, on "
+        f"{_counted(len({name for run in runs for name in run.evaluations}), 'set')}.",
         compared_runs(runs),
         (*what_stands_apart(runs), *left_out),
         Part(tuple(tables)),
         Part(tuple(told), tuple(_differences(table, figures) for table in tables if differences_of(table))),
         Part(tuple(sizes), tuple(_breakdown(table, figures) for table in sizes)),
-        Part(pictures=tuple(_curves(groups, labels, figures))),
+        Part(pictures=tuple(_curves(groups, labels, measured, figures))),
         contrast,
         modulation,
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _differences(table: ReportTable, figures: Path) -> Picture:
@@ -59,60 +71,94 @@ def _breakdown(table: ReportTable, figures: Path) -> Picture:
     return Picture(breakdown_plot(table, figures / f"{table.key}.png"), table.title, f"{table.title}, with 95 % intervals")
 
 
-def _curves(groups: Sequence[Repetitions], labels: Sequence[str], figures: Path) -> list[Picture]:
+def _curves(groups: Sequence[Repetitions], labels: Sequence[str], measured: Measured, figures: Path) -> list[Picture]:
     """One figure of all sets; evaluations that are not alike are not put on one axis."""
     plots: dict[str, dict[str, list[Evaluation]]] = {}
-    for group, label in zip(groups, labels, strict=True):
-        for run in group.runs:
-            for name, each in run.evaluations.items():
-                plots.setdefault(_axis(name, each), {}).setdefault(label, []).append(each)
+    for one in set_columns(groups, measured):
+        for group, label in zip(groups, labels, strict=True):
+            if one.conditions.instances and (found := measured.by_seed(group, one)):
+                plots.setdefault(one.title, {})[label] = list(found.values())
+    if not plots:
+        return []
     file = click_curves(plots, figures / "curves.png")
     click_curves(plots, figures / "curves.pdf")
     return [Picture(file, "Mean IoU after each click, over seeds ± deviation.", "Curves of the mean IoU against clicks")]
 
 
-def _axis(name: str, evaluation: Evaluation) -> str:
-    return f"{name}, {evaluation.protocol.name}, data {evaluation.data[:6]}" if evaluation.data else name
-
-
 def _played(
     groups: Sequence[Repetitions], labels: Sequence[str], wanted: Wanted, figures: Path
 ) -> tuple[Part, Part, tuple[str, ...]]:
-    """Where two runs differ most, and modulated maps of the first of them; why there are none."""
+    """Where two runs differ most, and modulated maps of the first of them; why there are none.
+
+    Pairs are tried in their order until one can be played; the maps need the first run alone.
+    """
     if not wanted.panels:
         return Part(), Part(), ()
+    first, others = _pairs(groups, labels, wanted.pair)
+    if not others:
+        return Part(), Part(), ("Pictures of two runs: there are no two that were measured alike.",)
+    reasons: dict[str, None] = {}
     try:
-        chosen = _pair(groups, labels, wanted.pair)
-        if chosen is None:
-            return Part(), Part(), ("Pictures of two runs: there are no two that were measured alike.",)
-        return *_pictures(chosen, wanted, figures), ()
+        replay, maps = replay_of(first[1]), Part()
+        for other, name in others:
+            try:
+                found = _found(first[1], other[1], name, wanted.panels)
+                played = replay.histories(name, found)
+                maps = maps if maps.pictures else _modulation(first, name, played, wanted.click, figures)
+                theirs = replay_of(other[1]).histories(name, found)
+                return _contrast(first, other, name, (played, theirs), figures), maps, ()
+            except CannotReplay as reason:
+                reasons[f"Pictures: {reason}"] = None
+        return Part(), maps, tuple(reasons)
     except CannotReplay as reason:
         return Part(), Part(), (f"Pictures: {reason}",)
 
 
-def _pictures(chosen: tuple[tuple[str, Run], tuple[str, Run], str], wanted: Wanted, figures: Path) -> tuple[Part, Part]:
-    (first, one), (second, two), name = chosen
-    found = contrasts(one.evaluations[name], two.evaluations[name], threshold=THRESHOLD, count=wanted.panels)
-    keys = [(each.source, each.id) for each in found]
-    played = replay_of(one).histories(name, keys)
-    others = replay_of(two).histories(name, keys)
-    threshold = one.evaluations[name].protocol.threshold
-    both = [{first: mine, second: other} for mine, other in zip(played, others, strict=True)]
+def _found(one: Run, two: Run, name: str, count: int) -> list[tuple[str, str]]:
+    """Source and id of the instances on which two runs differ most.
+
+    Raises:
+        CannotReplay: they have none to compare.
+    """
+    try:
+        found = contrasts(one.evaluations[name], two.evaluations[name], threshold=THRESHOLD, count=count)
+    except ValueError as error:
+        raise CannotReplay(str(error)) from error
+    return [(each.source, each.id) for each in found]
+
+
+def _contrast(first: Named, second: Named, name: str, played: tuple[Histories, Histories], figures: Path) -> Part:
+    both = [{first[0]: mine, second[0]: other} for mine, other in zip(*played, strict=True)]
+    threshold = first[1].evaluations[name].protocol.threshold
     file = contrast_panels(both, figures / "contrast.png", threshold=threshold)
     contrast_panels(both, figures / "contrast.pdf", threshold=threshold)
-    clicks = min(wanted.click, one.evaluations[name].protocol.max_clicks)
-    maps = modulation_panels(played, figures / "modulation.png", click=clicks)
-    modulation_panels(played, figures / "modulation.pdf", click=clicks)
-    return (
-        Part(pictures=(Picture(file, f"{name}: {first} and {second}", f"Predictions of {first} and {second} click by click"),)),
-        Part(pictures=(Picture(maps, f"{name}, the network of {first}", "Probability maps before and after modulation"),)),
+    alt = f"Predictions of {first[0]} and {second[0]} click by click"
+    return Part(pictures=(Picture(file, f"{name}: {_told(first)} and {_told(second)}", alt),))
+
+
+def _modulation(first: Named, name: str, played: Histories, click: int, figures: Path) -> Part:
+    """Nothing where an instance has a single click: there is no map before it."""
+    click = min(click, *(len(history) for _, history in played))
+    if click < 2:
+        return Part()
+    maps = modulation_panels(played, figures / "modulation.png", click=click)
+    modulation_panels(played, figures / "modulation.pdf", click=click)
+    return Part(
+        pictures=(Picture(maps, f"{name}, the network of {_told(first)}", "Probability maps before and after modulation"),)
     )
 
 
-def _pair(
+def _told(named: Named) -> str:
+    label, run = named
+    return label if run.seed is None or "seed=" in label else f"{label} (seed {run.seed})"
+
+
+def _pairs(
     groups: Sequence[Repetitions], labels: Sequence[str], wanted: Sequence[str]
-) -> tuple[tuple[str, Run], tuple[str, Run], str] | None:
-    """Two runs that were measured alike on some set, and that set: those asked for, else ours and the one furthest from it.
+) -> tuple[Named, list[tuple[Named, str]]]:
+    """A run, and the others that were measured alike on some set, with that set.
+
+    Those asked for, else ours and the others from the one that is furthest from it.
 
     Raises:
         ValueError: a name or folder is none of the runs', or not two are given.
@@ -122,17 +168,15 @@ def _pair(
         if len(wanted) != 2:
             raise ValueError(f"pair={','.join(wanted)}: give two names or folders.")
         one, two = (_named(runs, word) for word in wanted)
-        shared = _shared(one[1], two[1])
-        return (one, two, shared[0]) if shared else None
+        return one, [(two, name) for name in _shared(one[1], two[1])]
     reference = next((each for each in runs if _is_ours(each[1])), runs[0])
     options = [(each, name) for each in runs if each[0] != reference[0] for name in _shared(reference[1], each[1])]
-    if not options:
-        return None
-    other, name = max(options, key=lambda option: abs(_noc(option[0][1], option[1]) - _noc(reference[1], option[1])))
-    return reference, other, name
+    gaps = [abs(_noc(other[1], name) - _noc(reference[1], name)) for other, name in options]
+    order = sorted((place for place, gap in enumerate(gaps) if gap == gap), key=lambda place: -gaps[place])  # no NaN
+    return reference, [options[place] for place in order]
 
 
-def _named(runs: Sequence[tuple[str, Run]], word: str) -> tuple[str, Run]:
+def _named(runs: Sequence[Named], word: str) -> Named:
     for label, run in runs:
         if word in (label, run.name) or Path(word).resolve() == run.folder.resolve():
             return label, run
@@ -157,4 +201,4 @@ def _noc(run: Run, name: str) -> float:
 def _is_ours(run: Run) -> bool:
     from vfm_isrefiner.report.paper_tables import REFERENCE
 
-    return all(run.settings.get(name, value) == value for name, value in REFERENCE.items()) and bool(run.settings)
+    return all(run.settings.get(name) == value for name, value in REFERENCE.items())

@@ -35,7 +35,7 @@ from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.resuming import checkpoint_to_resume, folder_to_go_on_in
 from vfm_isrefiner.cli.settings import conf_folder, exit_if_a_job_failed, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
-from vfm_isrefiner.evaluation.ranks import launched
+from vfm_isrefiner.evaluation.ranks import ALONE, Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.models.freeze import weights_fingerprint
@@ -122,16 +122,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with told(trainer.loggers, cfg, called=called, job_type="train", settings=settings, threshold=threshold) as boards:
         if trainer.is_global_zero:
             keep_config(cfg, folder)
-        print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
+            print(f"{'training' if cfg.fit else 'not training'} in {folder}" + (f", resumed from {resume}" if resume else ""))
         if cfg.fit:
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume)
         else:
             datamodule.prepare_data()
             datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if trainer.is_global_zero:
-            row |= load_best(module, trainer)
-            row |= finished(cfg, module, datamodule, settings, called, row, boards)
+        row |= load_best(module, trainer)
+        row |= finished(cfg, module, datamodule, trainer, settings, called, row, boards)
     return row
 
 
@@ -149,34 +148,47 @@ def finished(
     cfg: DictConfig,
     module: InteractiveSegmentation,
     datamodule: LightningDataModule,
+    trainer: Trainer,
     settings: dict[str, Any],
     called: dict[str, Any],
     row: dict[str, float],
     boards: Boards,
 ) -> dict[str, float]:
-    """The end of a training: its weights saved and evaluated, and its row written; the scores of the evaluation."""
-    folder = Path(cfg.paths.run)
-    save_network(module.network, folder / "network.safetensors")
-    summaries = held_out_scores(cfg, module, datamodule, folder / "test", boards.draw) if cfg.test else {}
+    """The end of a training: its weights saved and evaluated by all processes, and its row written; the evaluation's scores."""
+    folder, first = Path(cfg.paths.run), trainer.is_global_zero
+    if first:
+        save_network(module.network, folder / "network.safetensors")
+    summaries = {}
+    if cfg.test:
+        ranks = Ranks(trainer.global_rank, trainer.world_size, trainer.local_rank)
+        module.to(trainer.strategy.root_device)  # Lightning takes it off when a training ends
+        with process_group(ranks):
+            summaries = held_out_scores(cfg, module, datamodule, folder / "test", boards.draw, ranks)
     scores = flat_scores(summaries, "test/")
-    write_row(
-        folder,
-        row | scores,
-        settings=settings,
-        fingerprint=fingerprint_of(settings),
-        cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
-        evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
-        **called,
-    )
-    boards.log_run(folder)
-    print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
+    if first:
+        write_row(
+            folder,
+            row | scores,
+            settings=settings,
+            fingerprint=fingerprint_of(settings),
+            cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
+            evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
+            **called,
+        )
+        boards.log_run(folder)
+        print(f"left in {folder}: network.safetensors, checkpoints/, log/" + (", test/" if cfg.test else ""))
     return scores
 
 
 def held_out_scores(
-    cfg: DictConfig, module: InteractiveSegmentation, datamodule: Any, folder: Path, draw: Draw = draw_clicks
+    cfg: DictConfig,
+    module: InteractiveSegmentation,
+    datamodule: Any,
+    folder: Path,
+    draw: Draw = draw_clicks,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
-    """The scores of the network as it is now on the held-out sets."""
+    """The scores of the network as it is now on the held-out sets, the instances shared out over `ranks`."""
     rule, title = named(cfg.protocol, cfg.input_size), cfg.name or run_label(cfg)
     contestant = Contestant(module.round, f"{title} {weights_fingerprint(module.network)[:16]}", module.device)
     sets = chosen_sets(datamodule.evaluation_sets("test"), cfg.test_sets)
@@ -189,6 +201,7 @@ def held_out_scores(
             limit=cfg.test_limit,
             panels=cfg.test_panels,
             go_on=bool(cfg.reuse or cfg.ckpt_path),
+            ranks=ranks,
             draw=draw,
         )
 

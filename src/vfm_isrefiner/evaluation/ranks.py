@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -110,15 +110,24 @@ def first_host(nodes: str) -> str:
 class Play(Protocol):
     """`evaluate`, or what wraps it, with all but the instances given."""
 
-    def __call__(self, *, indices: range) -> Evaluation: ...
+    def __call__(self, *, indices: Sequence[int]) -> Evaluation: ...
 
 
-def shared_out(play: Play, count: int, ranks: Ranks) -> Evaluation:
-    """Rank r plays instances r, r + world, ... of `count`; every rank gets the results of all, in the order of the set.
+def shared_out(play: Play, count: int, ranks: Ranks, together: int = 1) -> Evaluation:
+    """Rank r plays groups r, r + world, ... of `count` instances; every rank gets the results of all, in the order of the set.
 
-    Each instance is played once, whether or not their number divides by `world`. All ranks call it, inside `process_group`.
+    Each instance is played once, whatever divides by what. All ranks call it, inside `process_group`.
+
+    Args:
+        together: instances of a group: the batch size of `play`. Whoever plays a group then computes on the very batches on
+            which one process alone computes, so the results are the same to the last bit. Rounding depends on a batch's shape.
+
+    Raises:
+        ValueError: `together` is not positive.
     """
-    part = play(indices=range(ranks.rank, count, ranks.world))
+    if together < 1:
+        raise ValueError(f"together must be at least 1, got {together}; give the batch size.")
+    part = play(indices=[index for index in range(count) if index // together % ranks.world == ranks.rank])
     if ranks.world == 1:
         return part
     parts: list[Any] = [None] * ranks.world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,10 +42,8 @@ def summarise(results: Sequence[InstanceResult], max_clicks: int, target_iou: fl
 
 def iou_table(results: Sequence[InstanceResult], max_clicks: int) -> Tensor:
     """(n, max_clicks) float64 IoU after each click; NaN after the stop of an instance that stopped early."""
-    table = torch.full((len(results), max_clicks), torch.nan, dtype=torch.float64)
-    for row, result in enumerate(results):
-        table[row, : len(result.ious)] = torch.tensor(result.ious, dtype=torch.float64)
-    return table
+    rows = [[*result.ious, *[math.nan] * (max_clicks - len(result.ious))] for result in results]
+    return torch.tensor(rows, dtype=torch.float64).reshape(-1, max_clicks)
 
 
 def _boundary(done: Sequence[InstanceResult], max_clicks: int) -> dict[str, float | None]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from vfm_isrefiner.report.filling import Labelled, Measured, cost_columns, noc_columns, ranked, set_columns
+from vfm_isrefiner.report.filling import Labelled, Measured, cost_columns, is_one_network, noc_columns, ranked, set_columns
 from vfm_isrefiner.report.paper_tables import PAPER_TABLES, PaperTable
 from vfm_isrefiner.report.picking import TRUNK, Picked, axes_of, pick, sweep
 from vfm_isrefiner.report.quoted import quoted_rows, quoted_table, shows_all
 from vfm_isrefiner.report.repetitions import Repetitions, differing, grouped, telling, words
-from vfm_isrefiner.report.report_table import ENOUGH, Cell, ReportTable, Row
+from vfm_isrefiner.report.report_table import ALIKE, ENOUGH, Cell, ReportTable, Row
 from vfm_isrefiner.report.runs import Run
 from vfm_isrefiner.report.statistics import DRAWS
 
@@ -20,7 +20,9 @@ SWEEP_AT = ("80", "85", "90")
 KEYS = (*PAPER_TABLES, SWEEP)
 
 
-def tables_of(runs: Sequence[Run], *, quoted: bool = False, only: Sequence[str] | None = None) -> list[ReportTable]:
+def tables_of(
+    runs: Sequence[Run], *, quoted: bool = False, only: Sequence[str] | None = None, measured: Measured | None = None
+) -> list[ReportTable]:
     """The tables that these runs fill.
 
     A table of the paper is there where at least two of its rows are found (in Table I: two methods), once for each state of the
@@ -32,12 +34,13 @@ def tables_of(runs: Sequence[Run], *, quoted: bool = False, only: Sequence[str] 
         quoted: with the paper's numbers beside ours where a set has the name of one of its sets; where some of its sets are not
             among ours, its tables follow by themselves.
         only: keys of `KEYS`; a table that is named here is there with one row too.
+        measured: to share what was computed.
 
     Raises:
         ValueError: there is no run, a key is unknown, or no run belongs in a table that `only` names.
     """
     _check(runs, only or ())
-    groups, measured = grouped([run for run in runs if run.evaluations]), Measured()
+    groups, measured = grouped([run for run in runs if run.evaluations]), measured or Measured()
     tables: list[ReportTable] = []
     placed: list[Repetitions] = []
     for table in PAPER_TABLES.values():
@@ -67,15 +70,16 @@ def differences(table: ReportTable) -> ReportTable | None:
         return None
     return ReportTable(
         f"{table.key}-differences",
-        f"{table.title}, less {', '.join(reference[0].labels)}",
+        f"{table.title}, less {_joined(reference[0])}",
         table.labels,
         tuple(replace(table.columns[place], signed=True, ranked=False) for place in places),
         tuple(Row(row.labels, tuple(_difference(row.cells[place]) for place in places), runs=row.runs) for row in rows),
         (
             "Row less reference in clicks, below zero is fewer clicks: mean over instances and paired bootstrap 95 % interval "
-            f"({DRAWS:,} draws of instances), each instance averaged over the seeds that both have.",
+            f"({DRAWS:,} draws of instances), each instance averaged over the seeds of its row.",
             "An interval is over instances, which it takes as independent; it does not tell what other training seeds would "
             "give, and of twenty intervals of equal networks one leaves out 0 by chance.",
+            "Told apart is where the interval leaves out 0 and the difference has one sign for every pair of seeds.",
             f"Fewer than {ENOUGH} instances tell nothing apart.",
         ),
         intervals=True,
@@ -103,7 +107,7 @@ def _paper_tables(table: PaperTable, chosen: Sequence[Picked], measured: Measure
         title = f"{table.title} (Table {table.number}{f'; {detail}' if detail else ''})"
         key = table.key if number == 0 else f"{table.key}-{number + 1}"
         tables.append(_table(key, title, table.labels, picked, table.at, measured, quoted=table.key if quoted else None))
-    return tables
+    return [table for table in tables if table.columns]
 
 
 def _sweeps(groups: Sequence[Repetitions], placed: Sequence[Repetitions], measured: Measured) -> list[ReportTable]:
@@ -119,7 +123,7 @@ def _sweeps(groups: Sequence[Repetitions], placed: Sequence[Repetitions], measur
         key = SWEEP if number == 0 else f"{SWEEP}-{number + 1}"
         title = f"Runs of {experiment or folder.name or 'one folder'}"
         tables.append(_table(key, title, axes_of(lot), sweep(lot), SWEEP_AT, measured))
-    return tables
+    return [table for table in tables if table.columns]
 
 
 def _table(
@@ -151,6 +155,10 @@ def _reference_first(picked: Picked) -> list[Repetitions]:
     return [*([first] if first else []), *(group for group in picked.groups if group is not first)]
 
 
+def _joined(row: Row) -> str:
+    return ", ".join(filter(None, row.labels))
+
+
 def _row(row: Labelled, cells: Sequence[Cell], reference: bool) -> Row:
     labels, group = row
     names = tuple(run.name for run in group.runs) if group else ()
@@ -163,15 +171,17 @@ def _notes(table: ReportTable, picked: Picked) -> list[str]:
     notes.append(_seeds(table, picked.groups))
     if any(cell.rank for row in table.rows for cell in row.cells):
         notes.append("Bold is the lowest value of a column as it is shown, underlined the second lowest.")
-    reference = [", ".join(row.labels) for row in table.rows if row.reference]
-    if reference and any(cell.difference for row in table.rows for cell in row.cells):
+    reference = [_joined(row) for row in table.rows if row.reference]
+    found = [cell.difference for row in table.rows for cell in row.cells if cell.difference]
+    if reference and any(each.verdict != ALIKE for each in found):
         notes.append(
             f"† is told apart from {reference[0]}: the paired bootstrap 95 % interval over instances ({DRAWS:,} draws) "
-            "leaves out 0."
+            "leaves out 0, and the difference has one sign for every pair of seeds."
         )
-    if reference and any(_unpaired(row, table) for row in table.rows):
-        notes.append(f"Where a row shares no seed with {reference[0]} there is no interval.")
-    missing = [", ".join(row.labels) for row in table.rows if row.missing]
+    once = [_joined(row) for row, (_, group) in zip(table.rows, picked.rows, strict=False) if is_one_network(group)]
+    if once:
+        notes.append(f"One network, evaluated once for each seed: {'; '.join(once)}.")
+    missing = [_joined(row) for row in table.rows if row.missing]
     if missing:
         notes.append(f"No run was found for: {'; '.join(missing)}.")
     twice = [str(run.folder) for group in picked.groups for run in group.repeated()]
@@ -181,21 +191,12 @@ def _notes(table: ReportTable, picked: Picked) -> list[str]:
 
 
 def _seeds(table: ReportTable, groups: Sequence[Repetitions]) -> str:
-    most = max(cell.seeds for row in table.rows for cell in row.cells)
+    most = max((cell.seeds for row in table.rows for cell in row.cells), default=0)
     if most <= 1:
         return "One run each: how much results differ between seeds is not known."
     seeds = list(dict.fromkeys(str(run.seed) for group in groups for run in group.runs))
     each = f"{most} seeds" + (f" ({', '.join(seeds)})" if len(seeds) == most else "")
     return f"Mean ± sample standard deviation over {each if table.even else 'n seeds, n in brackets'}."
-
-
-def _unpaired(row: Row, table: ReportTable) -> bool:
-    """Whether the row and the reference have a value in some column, and no difference."""
-    reference = next(other for other in table.rows if other.reference)
-    return not row.reference and any(
-        cell.instances and ours.instances and cell.difference is None
-        for cell, ours in zip(row.cells, reference.cells, strict=True)
-    )
 
 
 def _difference(cell: Cell) -> Cell:

@@ -9,7 +9,7 @@ from vfm_isrefiner.evaluation import InstanceResult
 from vfm_isrefiner.report.comparable import Key
 from vfm_isrefiner.report.filling import BySeed, Measured, SetColumn, noc_cell, ranked, set_columns
 from vfm_isrefiner.report.repetitions import Repetitions, grouped, named
-from vfm_isrefiner.report.report_table import Column, ReportTable, Row
+from vfm_isrefiner.report.report_table import ENOUGH, Column, ReportTable, Row
 from vfm_isrefiner.report.runs import Run
 
 EDGES = (1024, 9216)  # px, COCO's small, medium and large: 32 x 32 and 96 x 96
@@ -17,7 +17,9 @@ OTHER, NO_CLASS = "other classes", "no class"
 MOST_CLASSES = 10
 
 
-def by_size(runs: Sequence[Run], *, at: str = "90", edges: Sequence[int] = EDGES) -> list[ReportTable]:
+def by_size(
+    runs: Sequence[Run], *, at: str = "90", edges: Sequence[int] = EDGES, measured: Measured | None = None
+) -> list[ReportTable]:
     """NoC of objects of up to `edges` pixels, between them, and from the last one on: one table for each set.
 
     Args:
@@ -38,10 +40,12 @@ def by_size(runs: Sequence[Run], *, at: str = "90", edges: Sequence[int] = EDGES
             found[names[sum(result.area >= edge for edge in edges)]].append((result.source, result.id))
         return found
 
-    return _tables(runs, at, "size", "object size", bins)
+    return _tables(runs, at, "size", "object size", bins, measured)
 
 
-def by_class(runs: Sequence[Run], *, at: str = "90", most: int = MOST_CLASSES) -> list[ReportTable]:
+def by_class(
+    runs: Sequence[Run], *, at: str = "90", most: int = MOST_CLASSES, measured: Measured | None = None
+) -> list[ReportTable]:
     """NoC of each class: one table for each set whose instances have several. Beyond `most`, the rarest are taken together.
 
     Raises:
@@ -62,13 +66,18 @@ def by_class(runs: Sequence[Run], *, at: str = "90", most: int = MOST_CLASSES) -
         kept = {name: found[name] for name in order[: most - 1]}
         return kept | {f"{len(order) - most + 1} {OTHER}": [key for name in order[most - 1 :] for key in found[name]]}
 
-    return _tables(runs, at, "class", "class", bins)
+    return _tables(runs, at, "class", "class", bins, measured)
 
 
 def _tables(
-    runs: Sequence[Run], at: str, key: str, what: str, bins: Callable[[Sequence[InstanceResult]], Mapping[str, list[Key]]]
+    runs: Sequence[Run],
+    at: str,
+    key: str,
+    what: str,
+    bins: Callable[[Sequence[InstanceResult]], Mapping[str, list[Key]]],
+    measured: Measured | None,
 ) -> list[ReportTable]:
-    groups, measured = grouped([run for run in runs if run.evaluations]), Measured()
+    groups, measured = grouped([run for run in runs if run.evaluations]), measured or Measured()
     if not groups:
         raise ValueError(f"NoC by {what} needs a run with an evaluation; give folders of finished runs.")
     names = named(groups)
@@ -95,7 +104,7 @@ def _table(
     parts: Mapping[str, list[Key]],
     rows: Sequence[tuple[str, Repetitions, BySeed]],
 ) -> ReportTable:
-    columns = tuple(Column("", f"{name}, n={len(keys)}") for name, keys in parts.items())
+    columns = tuple(Column("", f"{name}, n={len(keys)}", ranked=len(keys) >= ENOUGH) for name, keys in parts.items())
     filled = [
         Row(
             (name,), tuple(noc_cell(_part(values, keys)) for keys in parts.values()), runs=tuple(run.name for run in group.runs)
@@ -104,7 +113,8 @@ def _table(
         if values
     ]
     notes = (
-        f"NoC{at}, mean over seeds, with the bootstrap 95 % interval over the n instances of each column.",
+        f"NoC{at}, mean over seeds, with the bootstrap 95 % interval over the n instances of each column; those of fewer than "
+        f"{ENOUGH} are not ranked.",
         *([one.apart] if one.apart else []),
     )
     return ReportTable(

@@ -35,7 +35,7 @@ def compared_runs(runs: Sequence[Run]) -> tuple[ComparedRun, ...]:
     axes = telling(differing([group.settings for group in groups]))
     found = []
     for place, (name, group) in enumerate(zip(named(groups), groups, strict=True)):
-        settings = {axis: shown(values[place]) for axis, values in axes.items()}
+        settings = {axis: shown(values[place]) for axis, values in axes.items() if values[place] is not None}
         models = dict.fromkeys(each.model for run in group.runs for each in run.evaluations.values() if each.model)
         seeds = tuple("not written down" if run.seed is None else str(run.seed) for run in group.runs)
         folders = tuple(str(run.folder) for run in group.runs)

@@ -92,8 +92,15 @@ def noc_columns(
             columns.append(Column(one.title, f"NoC{threshold}"))
             ours = None if reference is None else values[reference]
             for place, found in enumerate(values):
-                cells[place].append(noc_cell(found, None if place == reference else ours))
+                cell = noc_cell(found, None if place == reference else ours)
+                cells[place].append(replace(cell, std=None) if is_one_network(rows[place][1]) else cell)
     return columns, cells
+
+
+def is_one_network(group: Repetitions | None) -> bool:
+    """Whether several seeds are of one network, evaluated again: they say nothing of how much results differ."""
+    models = [each.model for run in group.runs for each in run.evaluations.values()] if group else []
+    return group is not None and len({run.seed for run in group.runs}) > 1 and len(set(models)) == 1 and bool(models[0])
 
 
 def noc_cell(values: BySeed, reference: BySeed | None = None) -> Cell:
@@ -108,12 +115,12 @@ def noc_cell(values: BySeed, reference: BySeed | None = None) -> Cell:
 
 
 def compared(values: BySeed, reference: BySeed) -> Difference | None:
-    """The paired difference, each instance averaged over the seeds that both have; None where they share no seed."""
-    shared = [seed for seed in values if seed in reference]
-    if not shared:
+    """The paired difference, each instance averaged over the seeds of its side; None where a side has no value."""
+    if not values or not reference:
         return None
-    first, second = (averaged([side[seed] for seed in shared]) for side in (values, reference))
-    return paired(first, second, seeds=len(shared))
+    gaps = [sum(a.values()) / len(a) - sum(b.values()) / len(b) for a in values.values() for b in reference.values()]
+    first, second = (averaged(list(side.values())) for side in (values, reference))
+    return replace(paired(first, second, seeds=min(len(values), len(reference))), gaps=(min(gaps), max(gaps)))
 
 
 def cost_columns(
@@ -122,13 +129,14 @@ def cost_columns(
     """Trainable parameters, FLOPs of a first click, and milliseconds a click; with sentences on what the time is over."""
     groups = [group for _, group in rows if group is not None]
     common = [one for one in sets if groups and all(measured.by_seed(group, one) for group in groups)]
+    cells = [_cost(group, common, measured) if group else [Cell()] * 4 for _, group in rows]
+    small = [any(mean is not None and mean < 1 for mean in (row[place].mean for row in cells)) for place in (0, 1)]
     columns = [
-        Column("", "Trainable", 2, "M", ranked=False),
-        Column("", "FLOPs", 2, "G", ranked=False),
+        Column("", "Trainable", 3 if small[0] else 2, "M", ranked=False),
+        Column("", "FLOPs", 3 if small[1] else 2, "G", ranked=False),
         Column("Time", "of the network", 1, "ms", ranked=False),
         Column("Time", "in all", 1, "ms", ranked=False),
     ]
-    cells = [_cost(group, common, measured) if group else [Cell() for _ in columns] for _, group in rows]
     over = ", ".join(one.title for one in common)
     return columns, cells, [*_time_notes(over), *_input_notes(groups)]
 
@@ -150,7 +158,7 @@ def _input_notes(groups: Sequence[Repetitions]) -> list[str]:
 
 
 def ranked(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The lowest and second lowest shown value of each ranked column marked, where there are two rows at least; ties alike.
+    """The lowest and second lowest shown value of each ranked column marked, where there are two values at least; ties alike.
 
     Quoted values neither get a mark nor take one.
     """
@@ -162,7 +170,7 @@ def ranked(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
             if not row.quoted and (mean := row.cells[place].mean) is not None
         }
         best = sorted(set(values.values()))
-        if not column.ranked or len(values) < 2:
+        if not column.ranked or len(best) < 2:
             continue
         for number, value in values.items():
             rank = best.index(value) + 1
@@ -183,7 +191,8 @@ def _cost(group: Repetitions, sets: Sequence[SetColumn], measured: Measured) -> 
     seeds = [seed for seed in (found[0] if found else {}) if all(seed in each for each in found)]
     times = [[_seconds(each[seed]) for each in found] for seed in seeds]
     network, total = ([1e3 * sum(pair[part] for pair in each) / len(each) for each in times] for part in (0, 1))
-    return [_over(values) for values in (trainable, flops, network, total)]
+    counted = [replace(_over(values), std=None) for values in (trainable, flops)]  # no measurement that varies
+    return [*counted, *map(_over, (network, total))]
 
 
 def _flops(run: Run) -> float:

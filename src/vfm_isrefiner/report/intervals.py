@@ -46,13 +46,16 @@ def difference_plot(rows: Mapping[str, Difference], path: str | Path, *, quantit
         axis.plot([row.low, row.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
         face = colour if apart else "white"
         axis.plot(row.mean, place, "o", markersize=6, color=colour, markerfacecolor=face, markeredgewidth=1.4)
-        numbers = f"{row.mean:+6.2f} [{row.low:+6.2f}, {row.high:+6.2f}]"
+        numbers = f"{row.mean:+6.2f} [{row.low:+6.2f}, {row.high:+6.2f}]".replace("-", "−")
         axis.text(1.02, place, numbers, transform=beside, va="center", fontsize=8, family="monospace")
     _lines(axis, list(rows))
     axis.margins(x=0.08)
-    low, high = axis.get_xlim()
-    sides = " " * 8 if low < 0 < high else ""
-    axis.set_xlabel(f"{'← fewer' if low < 0 else ''}{sides}{quantity}{sides}{'more →' if high > 0 else ''}", fontsize=9)
+    above = blended_transform_factory(axis.transData, axis.transAxes)
+    if any(row.low < 0 for row in rows.values()):
+        axis.text(0, 1, "← fewer ", transform=above, ha="right", va="bottom", fontsize=8.5)
+    if any(row.high > 0 for row in rows.values()):
+        axis.text(0, 1, " more →", transform=above, ha="left", va="bottom", fontsize=8.5)
+    axis.set_xlabel(quantity, fontsize=9)
     return save_figure(figure, path, dpi=150)
 
 

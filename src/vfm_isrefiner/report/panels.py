@@ -81,7 +81,8 @@ def contrast_panels(
         truth = block.add_subplot(grid[:, 0])
         drawing.draw_truth(truth, instance, window)
         truth.set_axis_off()
-        truth.set_title(_name(instance, 26), fontsize=7.5)
+        lines = filter(None, (instance.category, instance.id))  # in one line the class would be cut off
+        truth.set_title("\n".join(plain(line, 26) for line in lines), fontsize=7.5)
         for row, (method, (_, history)) in enumerate(histories.items()):
             for column, number in enumerate(shown, 1):
                 axis = block.add_subplot(grid[row, column])

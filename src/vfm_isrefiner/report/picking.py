@@ -134,7 +134,7 @@ def _methods_of(chosen: list[Repetitions]) -> Picked:
         for name, size, group in zip(names, sizes, chosen, strict=True)
     ]
     ours = [place for place, group in enumerate(chosen) if _method(group) == OURS]
-    ours = ours or [place for place, group in enumerate(chosen) if group.settings.get("model.kind") == "isrefiner"]
+    ours = ours or [place for place, group in enumerate(chosen) if _is_network_of_ours(group.settings)]
     learnt = [group.settings for group in chosen if _is_trained(group.settings)]
     other = differing(learnt)
     notes = [
@@ -148,7 +148,7 @@ def _methods_of(chosen: list[Repetitions]) -> Picked:
 
 def _fits(settings: Mapping[str, Any], row: PaperRow) -> bool:
     usual = {} if row.only else REFERENCE
-    return all(_value(settings, name, usual) == canonical(value) for name, value in row.wanted.items())
+    return bool(settings) and all(_value(settings, name, usual) == canonical(value) for name, value in row.wanted.items())
 
 
 def _value(settings: Mapping[str, Any], name: str, usual: Mapping[str, Any]) -> Any:
@@ -179,7 +179,11 @@ def _schedule(name: str) -> bool:
 
 
 def _is_trained(settings: Mapping[str, Any]) -> bool:
-    return "checkpoint" not in settings and not _is_peer(settings)
+    return bool(settings) and "checkpoint" not in settings and not _is_peer(settings)
+
+
+def _is_network_of_ours(settings: Mapping[str, Any]) -> bool:
+    return settings.get("model.kind") == "isrefiner" and not _is_peer(settings)
 
 
 def _is_peer(settings: Mapping[str, Any]) -> bool:
@@ -192,7 +196,7 @@ def _is_own(settings: Mapping[str, Any]) -> bool:
 
 def _is_method(settings: Mapping[str, Any]) -> bool:
     if not _is_trained(settings):
-        return True
+        return bool(settings)  # without any it is not known what it was
     if settings.get("model.kind") in ("mfp", "simpleclick"):
         return settings.get("mode") in ("full", None)
     return _fits(settings, PaperRow((OURS,)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vfm_isrefiner.report.comparable import shown
-from vfm_isrefiner.report.runs import Run
+from vfm_isrefiner.report.runs import Run, beside
 
 NOT_IN_NAME = ("seed=", "experiment=", "name=")
 LEADS = ("size", "mode", "model.kind")  # groups of settings that bring others along
@@ -23,7 +23,7 @@ class Repetitions:
     @property
     def settings(self) -> dict[str, Any]:
         """What they have in common, each value in one form ("0.5" and 0.5 are the same)."""
-        return {name: canonical(value) for name, value in self.runs[0].settings.items() if not _is_seed(name)}
+        return {name: canonical(value) for name, value in self.runs[0].settings.items() if not beside(name)}
 
     @property
     def name(self) -> str:
@@ -95,10 +95,6 @@ def told_apart(names: Sequence[str], groups: Sequence[Repetitions]) -> list[str]
 def _follows(values: list[Any], lead: list[Any]) -> bool:
     """Whether each value of `lead` goes with one value."""
     return all(value == values[lead.index(leader)] for value, leader in zip(values, lead, strict=True))
-
-
-def _is_seed(name: str) -> bool:
-    return name.rpartition(".")[2] == "seed"  # "data.seed" follows the run's
 
 
 def canonical(value: Any) -> Any:

@@ -16,7 +16,8 @@ class Difference:
     """A row less the table's reference row in one column; below zero is fewer clicks.
 
     Attributes:
-        mean: over the instances. low, high: its bootstrap 95 % interval. instances, seeds: how many both rows have.
+        mean: over the instances. low, high: its bootstrap 95 % interval. instances: how many both rows have.
+        seeds: of the row with fewer. gaps: lowest and highest difference of the means of a seed of each row, None if unknown.
     """
 
     mean: float
@@ -24,11 +25,14 @@ class Difference:
     high: float
     instances: int
     seeds: int = 1
+    gaps: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> str:
-        """What the interval says: "fewer clicks", "more clicks" or "not told apart"."""
+        """What interval and seeds say: "fewer clicks", "more clicks" or "not told apart"."""
         if self.instances < ENOUGH or self.low <= 0 <= self.high:
+            return ALIKE
+        if self.gaps is not None and self.gaps[0] <= 0 <= self.gaps[1]:  # no more than seeds of one network differ
             return ALIKE
         return FEWER if self.high < 0 else MORE
 

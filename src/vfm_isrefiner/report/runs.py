@@ -92,5 +92,11 @@ def find_runs(places: Sequence[str | Path]) -> list[Run]:
     return runs
 
 
+def beside(name: str) -> bool:
+    """Whether a setting does not make another thing of a run: its seed, what it was tested on, where the data lie."""
+    last = name.rpartition(".")[2]  # "data.seed" follows the run's
+    return last in ("seed", "root") or name in ("test", "test_sets", "sets") or name.startswith(("data.test.", "data.val."))
+
+
 def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name.rpartition(".")[2] != "seed"}  # "data.seed" follows it
+    return {name: value for name, value in settings.items() if not beside(name)}

@@ -105,7 +105,7 @@ def paired(values: Values, reference: Values, *, seeds: int = 1, draws: int = DR
     The interval is over instances as they were drawn; what other training seeds would give it does not know.
 
     Args:
-        values, reference: by instance, averaged over the `seeds` that both have.
+        values, reference: by instance, averaged over seeds. seeds: how many, of the side with fewer.
 
     Raises:
         ValueError: they are of different instances, or of none.

@@ -10,6 +10,8 @@ from vfm_isrefiner.report.report_table import ALIKE, Cell, Column, ReportTable, 
 
 ABSENT = "–"
 TOLD_APART = "†"
+MINUS = "−"
+NARROW = 8  # columns that fit beside the text of a page of two
 IN_LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -41,7 +43,7 @@ IN_LATEX = {
 
 
 def text_of(cell: Cell, column: Column, table: ReportTable) -> str:
-    """A cell as plain text, without its mark: "6.51 ± 0.03", "6.51 [6.40, 6.63]", "-0.25 [-0.40, -0.10] fewer clicks"."""
+    """A cell as plain text, without its mark: "6.51 ± 0.03", "6.51 [6.40, 6.63]", "−0.25 [−0.40, −0.10] fewer clicks"."""
     if cell.mean is None:
         return ABSENT
     value = _number(cell.mean, column)
@@ -72,16 +74,19 @@ def markdown(table: ReportTable) -> str:
 
 
 def latex(table: ReportTable) -> str:
-    """A `table` environment in the manner of booktabs, which needs \\usepackage{booktabs,amssymb}."""
+    """A `table` environment in the manner of booktabs; of more than `NARROW` columns, one as wide as the page."""
     left = len(table.labels)
+    wide = left + len(table.columns) > NARROW
+    environment = "table*" if wide else "table"
     grouped = any(name for name, _ in table.groups)
     own = [column.title + (f" ({column.unit})" if column.unit else "") for column in table.columns]
     lines = [
-        "% needs \\usepackage{booktabs,amssymb}",
-        "\\begin{table}",
+        f"% needs \\usepackage{{booktabs,amssymb{',graphicx' if wide else ''}}}",
+        f"\\begin{{{environment}}}",
         "  \\centering",
         f"  \\caption{{{escaped(table.title)}}}",
         f"  \\label{{tab:{table.key}}}",
+        *(["  \\resizebox{\\textwidth}{!}{%"] if wide else []),
         f"  \\begin{{tabular}}{{{'l' * left}{'r' * len(table.columns)}}}",
         "    \\toprule",
         *(_latex_groups(table) if grouped else []),
@@ -92,11 +97,11 @@ def latex(table: ReportTable) -> str:
     quoted = [f"    {_latex_row(row, table)}" for row in table.rows if row.quoted]
     if quoted and len(quoted) < len(table.rows):
         lines.append("    \\midrule")
-    lines += [*quoted, "    \\bottomrule", "  \\end{tabular}"]
+    lines += [*quoted, "    \\bottomrule", "  \\end{tabular}" + ("}" if wide else "")]
     if table.notes:
         notes = " \\\\ ".join(escaped(note) for note in table.notes)
         lines.append(f"  \\par\\smallskip\\begin{{minipage}}{{\\linewidth}}\\footnotesize {notes}\\end{{minipage}}")
-    return "\n".join([*lines, "\\end{table}", ""])
+    return "\n".join([*lines, f"\\end{{{environment}}}", ""])
 
 
 def csv(table: ReportTable) -> str:
@@ -160,7 +165,7 @@ def _marked(text: str, cell: Cell, best: str, second: str) -> str:
 
 def _number(value: float, column: Column) -> str:
     shown = f"{value:{'+' if column.signed else ''}.{column.decimals}f}"
-    return shown.replace("-", "") if float(shown) == 0 and shown.startswith("-") else shown
+    return shown.replace("-", "") if float(shown) == 0 and shown.startswith("-") else shown.replace("-", MINUS)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], left: int) -> str:

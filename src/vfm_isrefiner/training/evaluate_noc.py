@@ -113,7 +113,7 @@ def evaluate_on_ranks(
     for instances in sets.values():
         chosen = instances if max_instances is None else instances.where(limit=max_instances)
         play = partial(evaluate, round, chosen, protocol, batch_size=batch_size, device=device, data=chosen.fingerprint())
-        whole.append(shared_out(play, len(chosen), ranks))
+        whole.append(shared_out(play, len(chosen), ranks, batch_size))
     if len(whole) == 1:
         return whole[0]
     results = tuple(result for evaluation in whole for result in evaluation.results)

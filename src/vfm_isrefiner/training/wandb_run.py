@@ -221,4 +221,4 @@ def keep(run: Any, files: Mapping[str, Path]) -> None:
 def last_id(folder: Path) -> str | None:
     """The id of the newest online run that was written below `folder`, None where there is none."""
     runs = sorted((folder / "wandb").glob("run-*-*"))
-    return runs[-1].name.rpartition("-")[2] if runs else None
+    return runs[-1].name.split("-", 2)[2] if runs else None
