@@ -18,7 +18,7 @@ from training.processes import in_ranks
 from vfm_isrefiner.cli.one_folder import OneFolder, agree, common
 from vfm_isrefiner.evaluation.ranks import ALONE, Ranks
 
-SMALL = ("model.size=test", "model.image_size=64", "input_size=64")
+DRAWN = ("data.augmentation.crop_size=64", "input_size=64", "panels=1", "limit=3")
 QUICK = (
     "experiment=smoke",
     "trainer=ddp_cpu",
@@ -49,7 +49,8 @@ def rows(file):
 
 
 def test_an_evaluation_is_shared_out_and_gives_the_same_rows(isrefiner, in_two, capfd):
-    words = ("evaluate", *SMALL, "limit=3", "panels=1", "batch_size=2")  # two for the first process and one for the other
+    # two instances for the first process and one for the other
+    words = ("evaluate", "model.size=test", "model.image_size=64", *DRAWN, "batch_size=2")
     assert isrefiner(*words, "hydra.run.dir=alone") == 0
     capfd.readouterr()
     assert in_two(*words) == [0, 0]
@@ -66,14 +67,7 @@ def test_a_training_leaves_one_folder_and_a_shared_out_test(in_two, isrefiner, c
     assert capfd.readouterr().out.count("training in") == 1
     (folder,) = Path("outputs").glob("*/*-train")
     assert {"network.safetensors", "run.json", "test", "checkpoints"} <= {path.name for path in folder.iterdir()}
-    same = (
-        "split=test",
-        "data.test.synthetic.count=2",
-        "data.augmentation.crop_size=64",
-        "input_size=64",
-        "limit=3",
-        "panels=1",
-    )
+    same = ("split=test", "data.test.synthetic.count=2", *DRAWN)
     assert isrefiner("evaluate", f"checkpoint={folder}/network.safetensors", *same) == 0
     (again,) = Path("outputs").glob("*/*-evaluate")
     assert rows(folder / "test" / "instances.parquet").equals(rows(again / "instances.parquet"))

@@ -41,7 +41,7 @@ def test_a_report_holds_tables_figures_and_a_page(isrefiner, runs, tmp_path, cap
     assert "No panels" not in page
     assert "No modulated maps" not in page
     figures = {file.name for file in (tmp_path / "report" / "figures").iterdir()}
-    assert figures >= {"curves.png", "curves.pdf", "contrast.png", "modulation.pdf", "size-1.png"}
+    assert figures >= {"curves-table6.png", "curves-table6.pdf", "contrast.png", "modulation.pdf", "size-1.png"}
     assert "Table VI" in (tmp_path / "report" / "tables.md").read_text()
     assert "\\toprule" in (tmp_path / "report" / "tables.tex").read_text()
     with (tmp_path / "report" / "tables.csv").open() as file:

@@ -6,6 +6,8 @@ import socket
 import sys
 import traceback
 
+import cv2
+
 from vfm_isrefiner.training.errors import StoppedBySignal
 
 JOINED = 240  # seconds after which a process that has not ended is taken to hang
@@ -21,8 +23,11 @@ def in_ranks(function, *args, world=2, **environment):
     processes = [
         context.Process(target=_rank, args=(rank, common | environment, function, args), daemon=True) for rank in range(world)
     ]
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # its pool of threads does not outlive a fork
     for process in processes:
         process.start()
+    cv2.setNumThreads(threads)
     for process in processes:
         process.join(JOINED)
     codes = [process.exitcode for process in processes]

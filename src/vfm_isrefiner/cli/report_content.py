@@ -22,8 +22,9 @@ from vfm_isrefiner.report.intervals import breakdown_plot, difference_plot, diff
 from vfm_isrefiner.report.page import Part, ReportPage
 from vfm_isrefiner.report.page_html import Picture
 from vfm_isrefiner.report.panels import contrast_panels, modulation_panels
+from vfm_isrefiner.report.paper_tables import NO, YES
 from vfm_isrefiner.report.repetitions import Repetitions, grouped, named
-from vfm_isrefiner.report.report_table import ReportTable
+from vfm_isrefiner.report.report_table import ReportTable, Row
 from vfm_isrefiner.report.runs import Run
 
 THRESHOLD = 0.85
@@ -52,7 +53,7 @@ def content(runs: Sequence[Run], wanted: Wanted) -> ReportPage:
         Part(tuple(tables)),
         Part(tuple(told), tuple(_differences(table, figures) for table in tables if differences_of(table))),
         Part(tuple(sizes), tuple(_breakdown(table, figures) for table in sizes)),
-        Part(pictures=tuple(_curves(groups, labels, measured, figures))),
+        Part(pictures=tuple(_curves(tables, groups, labels, measured, figures))),
         contrast,
         modulation,
     )
@@ -71,18 +72,38 @@ def _breakdown(table: ReportTable, figures: Path) -> Picture:
     return Picture(breakdown_plot(table, figures / f"{table.key}.png"), table.title, f"{table.title}, with 95 % intervals")
 
 
-def _curves(groups: Sequence[Repetitions], labels: Sequence[str], measured: Measured, figures: Path) -> list[Picture]:
-    """One figure of all sets; evaluations that are not alike are not put on one axis."""
+def _curves(
+    tables: Sequence[ReportTable], groups: Sequence[Repetitions], labels: Sequence[str], measured: Measured, figures: Path
+) -> list[Picture]:
+    """Of the rows of each table of clicks; of all runs where there is no such table."""
+    pictures = []
+    for table in tables:
+        rows = {name: _called(table, row) for row in table.rows for name in row.runs}
+        chosen = [(group, rows[group.runs[0].name]) for group in groups if group.runs[0].name in rows]
+        if len(chosen) > 1 and any(column.ranked for column in table.columns):
+            pictures += _figure(chosen, measured, figures / f"curves-{table.key}", table.title)
+    return pictures or _figure(list(zip(groups, labels, strict=True)), measured, figures / "curves", "all runs")
+
+
+def _called(table: ReportTable, row: Row) -> str:
+    """A row in a legend; where its labels are only yes and no, with what they are of."""
+    if set(row.labels) <= {YES, NO}:
+        return ", ".join(f"{heading} {label}" for heading, label in zip(table.labels, row.labels, strict=True))
+    return " ".join(filter(None, row.labels))
+
+
+def _figure(chosen: Sequence[tuple[Repetitions, str]], measured: Measured, file: Path, title: str) -> list[Picture]:
+    """Curves of all sets; evaluations that are not alike are not put on one axis."""
     plots: dict[str, dict[str, list[Evaluation]]] = {}
-    for one in set_columns(groups, measured):
-        for group, label in zip(groups, labels, strict=True):
+    for one in set_columns([group for group, _ in chosen], measured):
+        for group, label in chosen:
             if one.conditions.instances and (found := measured.by_seed(group, one)):
                 plots.setdefault(one.title, {})[label] = list(found.values())
     if not plots:
         return []
-    file = click_curves(plots, figures / "curves.png")
-    click_curves(plots, figures / "curves.pdf")
-    return [Picture(file, "Mean IoU after each click, over seeds ± deviation.", "Curves of the mean IoU against clicks")]
+    click_curves(plots, file.with_suffix(".pdf"))
+    drawn = click_curves(plots, file.with_suffix(".png"))
+    return [Picture(drawn, f"{title}: over seeds ± deviation.", f"Curves of the mean IoU against clicks: {title}")]
 
 
 def _played(

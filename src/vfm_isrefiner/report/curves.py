@@ -22,6 +22,9 @@ Table = NDArray[np.float64]
 Band = Callable[[Table], tuple[Table, Table] | None]
 """(seeds, instances, clicks) IoU -> lower and upper border (clicks,) of the mean, or None where there is none."""
 
+SHORT = 20  # letters of a name that leave room for two columns in a legend
+BANDED = 6  # lines of a plot; bands of more cover each other
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -117,14 +120,14 @@ def _draw(plots: Mapping[str, Mapping[str, Curve]], path: str | Path) -> Path:
     names = list(dict.fromkeys(name for plot in plots.values() for name in plot))
     columns = min(3, len(plots))
     rows = -(-len(plots) // columns)
-    legend_columns = 2 if columns == 1 and len(names) > 1 else 1
+    legend_columns = 2 if columns == 1 and len(names) > 1 and max(map(len, names)) <= SHORT else 1
     height = 3.7 + 0.17 * -(-len(names) // legend_columns)
     figure = Figure(figsize=(max(5.4, 4.2 * columns), height * rows), layout=ConstrainedLayoutEngine(w_pad=0.1))
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, (title, plot) in zip(axes, plots.items(), strict=False):
         for name, curve in plot.items():
             if len(curve.values):
-                _line(axis, curve, name, names.index(name))
+                _line(axis, curve, name, names.index(name), banded=len(plot) <= BANDED)
         _finish(axis, max((len(curve.values) for curve in plot.values()), default=1), legend_columns)
         axis.set_title(plain(title), fontsize=10)
     for axis in axes[len(plots) :]:
@@ -132,11 +135,12 @@ def _draw(plots: Mapping[str, Mapping[str, Curve]], path: str | Path) -> Path:
     return save_figure(figure, path, dpi=150)
 
 
-def _line(axis: Axes, curve: Curve, name: str, number: int) -> None:
+def _line(axis: Axes, curve: Curve, name: str, number: int, *, banded: bool) -> None:
     clicks, style = np.arange(1, len(curve.values) + 1), line_style(number)
     label = f"{curve.values[-1]:.2f}"
     if curve.low is not None and curve.high is not None:
-        axis.fill_between(clicks, curve.low, curve.high, color=style["color"], alpha=0.16, linewidth=0)
+        if banded:
+            axis.fill_between(clicks, curve.low, curve.high, color=style["color"], alpha=0.16, linewidth=0)
         label += f" ± {(curve.high[-1] - curve.low[-1]) / 2:.2f}"
     # markers of many lines on long curves stand at different clicks, so that none hides another
     every = (number % 3, 3) if len(clicks) > 8 else 1
