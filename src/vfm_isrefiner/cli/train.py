@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig
+from torch import nn
 
 from vfm_isrefiner.cli.dashboards import Boards, built, safe_loggers, told
 from vfm_isrefiner.cli.evaluate import chosen_sets
@@ -41,8 +43,10 @@ from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.models.freeze import weights_fingerprint
 from vfm_isrefiner.report.figures import draw_clicks
 from vfm_isrefiner.report.runs import RUN_FILE
+from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.evaluate_noc import named
+from vfm_isrefiner.training.full_shard import whole
 from vfm_isrefiner.training.module import InteractiveSegmentation
 from vfm_isrefiner.training.panels import Draw
 from vfm_isrefiner.training.restore import load_trained_part, read_checkpoint
@@ -129,16 +133,17 @@ def train(cfg: DictConfig) -> dict[str, float]:
             datamodule.prepare_data()
             datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row |= load_best(module, trainer)
-        row |= finished(cfg, module, datamodule, trainer, settings, called, row, boards)
+        network = whole(module.network)
+        row |= load_best(network, trainer)
+        row |= finished(cfg, module, network, datamodule, trainer, settings, called, row, boards)
     return row
 
 
-def load_best(module: InteractiveSegmentation, trainer: Trainer) -> dict[str, float]:
+def load_best(network: nn.Module, trainer: Trainer) -> dict[str, float]:
     """Take the best weights that this training (or what it went on with) has kept; their score, {} where it keeps none."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor is not None and Path(callback.best_model_path).is_file():
-            load_trained_part(module.network, read_checkpoint(callback.best_model_path))
+            load_trained_part(network, read_checkpoint(callback.best_model_path))
             score = callback.best_model_score
             return {} if score is None else {callback.monitor: float(score)}
     return {}
@@ -147,6 +152,7 @@ def load_best(module: InteractiveSegmentation, trainer: Trainer) -> dict[str, fl
 def finished(
     cfg: DictConfig,
     module: InteractiveSegmentation,
+    network: nn.Module,
     datamodule: LightningDataModule,
     trainer: Trainer,
     settings: dict[str, Any],
@@ -157,13 +163,14 @@ def finished(
     """The end of a training: its weights saved and evaluated by all processes, and its row written; the evaluation's scores."""
     folder, first = Path(cfg.paths.run), trainer.is_global_zero
     if first:
-        save_network(module.network, folder / "network.safetensors")
+        save_network(network, folder / "network.safetensors")
     summaries = {}
     if cfg.test:
         ranks = Ranks(trainer.global_rank, trainer.world_size, trainer.local_rank)
-        module.to(trainer.strategy.root_device)  # Lightning takes it off when a training ends
+        # Lightning takes it off its device when a training ends
+        round = replace(module.round, network=cast(Network, network.to(trainer.strategy.root_device)))
         with process_group(ranks):
-            summaries = held_out_scores(cfg, module, datamodule, folder / "test", boards.draw, ranks)
+            summaries = held_out_scores(cfg, round, datamodule, folder / "test", boards.draw, ranks)
     scores = flat_scores(summaries, "test/")
     if first:
         write_row(
@@ -171,7 +178,7 @@ def finished(
             row | scores,
             settings=settings,
             fingerprint=fingerprint_of(settings),
-            cost=cost_of(cast(AnyNetwork, module.network), cfg.model.image_size),
+            cost=cost_of(cast(AnyNetwork, network), cfg.model.image_size),
             evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
             **called,
         )
@@ -181,18 +188,14 @@ def finished(
 
 
 def held_out_scores(
-    cfg: DictConfig,
-    module: InteractiveSegmentation,
-    datamodule: Any,
-    folder: Path,
-    draw: Draw = draw_clicks,
-    ranks: Ranks = ALONE,
+    cfg: DictConfig, round: Round, datamodule: Any, folder: Path, draw: Draw = draw_clicks, ranks: Ranks = ALONE
 ) -> dict[str, Any]:
-    """The scores of the network as it is now on the held-out sets, the instances shared out over `ranks`."""
-    rule, title = named(cfg.protocol, cfg.input_size), cfg.name or run_label(cfg)
-    contestant = Contestant(module.round, f"{title} {weights_fingerprint(module.network)[:16]}", module.device)
+    """The scores of the network of `round` as it is now on the held-out sets, the instances shared out over `ranks`."""
+    rule, title, network = named(cfg.protocol, cfg.input_size), cfg.name or run_label(cfg), cast(nn.Module, round.network)
+    device = next(network.parameters()).device
+    contestant = Contestant(round, f"{title} {weights_fingerprint(network)[:16]}", device)
     sets = chosen_sets(datamodule.evaluation_sets("test"), cfg.test_sets)
-    with in_eval_mode(module.network):
+    with in_eval_mode(network):
         return evaluate_sets(
             contestant,
             sets,

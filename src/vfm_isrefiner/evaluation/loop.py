@@ -127,6 +127,8 @@ def _play_all(
             started = Running.start(segmenter, instances, results, device)
             running = running.joined(started) if running else started
         if running is None:
+            if skipped:
+                continue
             return
         done: list[int] = []
         rounds = protocol.max_clicks - max(len(record.ious) for record in running.records)
@@ -151,10 +153,13 @@ def _is_done(ious: list[float], protocol: EvaluationProtocol, target_iou: float 
 def _drawn(
     waiting: Iterator[tuple[InstanceResult, Instance]], room: int
 ) -> tuple[list[InstanceResult], list[tuple[InstanceResult, Instance]]]:
-    """The next instances, up to `room` that can be clicked on, and the results of those that cannot."""
+    """The next `room` instances: results of those that cannot be clicked on, and the others.
+
+    Those that cannot keep their place free, so that batches do not depend on who plays the instances before them (ranks.py).
+    """
     skipped: list[InstanceResult] = []
     fresh: list[tuple[InstanceResult, Instance]] = []
-    while len(fresh) < room and (drawn := next(waiting, None)) is not None:
+    while len(fresh) + len(skipped) < room and (drawn := next(waiting, None)) is not None:
         if drawn[0].evaluated:
             fresh.append(drawn)
         else:

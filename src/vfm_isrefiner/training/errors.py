@@ -13,8 +13,8 @@ class SaveError(OSError):
     """A file could not be written; nothing half-written is left."""
 
 
-class StoppedBySignal(Exception):
-    """A signal asked the run to stop; its checkpoint is saved.
+class StoppedBySignal(BaseException):
+    """A signal asked the run to stop; its checkpoint is saved. No handler of errors on the way keeps it.
 
     Attributes:
         signum: the signal. checkpoint: the file to resume from.

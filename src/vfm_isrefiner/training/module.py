@@ -7,6 +7,7 @@ from typing import Any, cast, final
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -19,6 +20,7 @@ from vfm_isrefiner.models.freeze import fingerprint, frozen_names, trainable_par
 from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.rollout import Network, Round, WholeImage
 from vfm_isrefiner.training.errors import TrainingError
+from vfm_isrefiner.training.full_shard import shard_fully
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 PREFIX = "network."
@@ -85,6 +87,11 @@ class InteractiveSegmentation(LightningModule):
         self.log("train/rounds", float(interaction.clicks.label.shape[1]), batch_size=rows)
         return mean
 
+    def configure_model(self) -> None:
+        """Lightning's hook before the optimiser is made: `trainer=fsdp` shares the parameters out."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            shard_fully(self.network, cast(Any, self.device_mesh), self.round.first_click_passes)
+
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(trainable_parameters(self.network))
         if self.scheduler is None:
@@ -105,7 +112,12 @@ class InteractiveSegmentation(LightningModule):
         Raises:
             TrainingError: one of the two.
         """
-        check_trained_part(self.network, checkpoint)
+        if "state_dict" in checkpoint:
+            check_trained_part(self.network, checkpoint)
+            return
+        built = checkpoint.get("network_config")  # fully sharded training loads the tensors by itself
+        if built != dict(getattr(self.network, "config", {})):
+            raise TrainingError(f"The checkpoint is of another network, built with {built}: give the same model=... arguments.")
 
     def _take(self, batch: InstanceBatch) -> Interaction:
         prepared, self._prepared = self._prepared, None
