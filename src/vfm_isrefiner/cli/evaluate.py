@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     folder = Path(cfg.paths.run)
     fingerprint = fingerprint_of(deciding_settings(cfg))
     with claimed(folder) as free:
-        if free and (not is_first_process() or finished_row(folder, fingerprint) is None):
+        if free and finished_row(folder, fingerprint) is None:
             if is_first_process():
                 begin(folder, fingerprint)
             return play(cfg)

@@ -77,6 +77,8 @@ def evaluate_sets(
             draw_panels(contestant.round, chosen, rule, place / "panels", panels, draw, device=contestant.device)
         # only now: what is saved whole needs its parts no longer
         (_own(place, ranks) / PARTIAL_FILE).unlink(missing_ok=True)
+        if ranks.world > 1:
+            _own(place, ranks).rmdir()
     if ranks.first:
         _write_overview(summaries, folder)
     return summaries

@@ -101,6 +101,10 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode at the start of training.*")
     # a short epoch is logged at its own pace
     warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than the logging interval.*")
+    # logits are cut to the image's size, and nobody changes them in place
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor.*")
+    # strides of a dimension of length one; it says itself that this is no error
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides.*")
     # instances are read in the main process where num_workers=0 was asked for
     warnings.filterwarnings("ignore", message=".*does not have many workers which may be a bottleneck.*")
     # the data module itself goes on with the next sample, so its loader has no state

@@ -76,11 +76,12 @@ def run(cfg: DictConfig) -> dict[str, float]:
         if not free:
             print(f"another process runs {folder}")
             return {}
-        if is_first_process():
-            row = finished_row(folder, fingerprint)
-            if row is not None:
+        row = finished_row(folder, fingerprint)
+        if row is not None:  # in every process: torchrun and srun have started them all
+            if is_first_process():
                 print(f"finished before: {folder}")
-                return row
+            return row
+        if is_first_process():
             begin(folder, fingerprint)
         if cfg.fit and (folder / "checkpoints" / "last.ckpt").is_file():
             cfg.ckpt_path = "last"
@@ -133,6 +134,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             datamodule.prepare_data()
             datamodule.setup("test")
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        module.to(trainer.strategy.root_device)  # Lightning takes it off when a training ends
         network = whole(module.network)
         row |= load_best(network, trainer)
         row |= finished(cfg, module, network, datamodule, trainer, settings, called, row, boards)
@@ -167,8 +169,7 @@ def finished(
     summaries = {}
     if cfg.test:
         ranks = Ranks(trainer.global_rank, trainer.world_size, trainer.local_rank)
-        # Lightning takes it off its device when a training ends
-        round = replace(module.round, network=cast(Network, network.to(trainer.strategy.root_device)))
+        round = replace(module.round, network=cast(Network, network))
         with process_group(ranks):
             summaries = held_out_scores(cfg, round, datamodule, folder / "test", boards.draw, ranks)
     scores = flat_scores(summaries, "test/")

@@ -16,6 +16,7 @@ from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.rollout import RoundLike
 from vfm_isrefiner.training.dashboard import Dashboard
 from vfm_isrefiner.training.evaluate_noc import named
+from vfm_isrefiner.training.full_shard import unsharded
 from vfm_isrefiner.training.go_on import GoOn
 from vfm_isrefiner.training.module import InteractiveSegmentation
 from vfm_isrefiner.training.simulate_clicks import in_eval_mode
@@ -56,9 +57,14 @@ class Panels(Callback):
         self._go_on = GoOn("Drawing pictures", OSError)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every_n_epochs or not trainer.is_global_zero:
+        if (trainer.current_epoch + 1) % self.every_n_epochs:
             return
         assert isinstance(pl_module, InteractiveSegmentation), "Panels goes with InteractiveSegmentation"
+        with unsharded(pl_module.network):  # on every rank, though the first draws alone
+            if trainer.is_global_zero:
+                self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, pl_module: InteractiveSegmentation) -> None:
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it in fit
         place = self.folder / f"epoch={trainer.current_epoch:03d}"
         with in_eval_mode(pl_module.network), trainer.precision_plugin.forward_context():

@@ -17,6 +17,7 @@ from vfm_isrefiner.instance import InstanceBatch
 from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.rollout import Segmenter, rollout
 from vfm_isrefiner.training.module import InteractiveSegmentation
+from vfm_isrefiner.training.statistics import share_statistics
 
 
 @final
@@ -43,6 +44,7 @@ class SimulateClicks(Callback):
         # counts every batch, unlike global_step where gradients are accumulated
         number = trainer.fit_loop.total_batch_idx
         generator = generator_of(self.seed, number, trainer.global_rank)
+        share_statistics(pl_module.network, trainer.world_size)
         with in_eval_mode(pl_module.network), torch.no_grad(), trainer.precision_plugin.train_step_context():
             interaction = self.play(pl_module.segmenter, batch, self.rounds(number), generator)
         # dropout inside the step, alike after a resume
