@@ -14,7 +14,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
 from vfm_isrefiner.cli.dashboards import safe_loggers, told
-from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
+from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets, set_folder
 from vfm_isrefiner.cli.jobs import (
     begin,
     checkpoint_label,
@@ -65,6 +65,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 def play(cfg: DictConfig) -> dict[str, Any]:
     """As `run`, whatever is there already."""
     settings = deciding_settings(cfg)
+    fingerprint = fingerprint_of(settings)
     seed_everything(cfg.seed, workers=True, verbose=False)
     rule, ranks = named(cfg.protocol, cfg.input_size), launched()  # an unknown name is told before anything is loaded
     with instantiate(cfg.peer) if cfg.get("peer") is not None else nullcontext() as peer:
@@ -86,9 +87,9 @@ def play(cfg: DictConfig) -> dict[str, Any]:
                     Path(cfg.paths.run),
                     flat_scores(summaries),
                     settings=settings,
-                    fingerprint=fingerprint_of(deciding_settings(cfg)),
+                    fingerprint=fingerprint,
                     cost=cost,
-                    evaluations={name: name if len(summaries) > 1 else "." for name in summaries},
+                    evaluations={name: set_folder(name, summaries) for name in summaries},
                     **called,
                 )
                 boards.log_run(Path(cfg.paths.run))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial as given
 from pathlib import Path
@@ -68,7 +68,7 @@ def evaluate_sets(
     summaries = {}
     for name, instances in sets.items():
         chosen = instances if limit is None else instances.where(limit=limit)
-        place = folder / name if len(sets) > 1 else folder
+        place = folder / set_folder(name, sets)
         play = given(_played, contestant, chosen, rule, _own(place, ranks), go_on=go_on, batch_size=batch_size, ranks=ranks)
         result = shared_out(play, len(chosen), ranks, batch_size)
         summaries[name] = result.summary()
@@ -82,6 +82,11 @@ def evaluate_sets(
     if ranks.first:
         _write_overview(summaries, folder)
     return summaries
+
+
+def set_folder(name: str, sets: Collection[str]) -> str:
+    """Where the results of set `name` of `sets` lie, below the folder of their evaluation."""
+    return name if len(sets) > 1 else "."
 
 
 def _own(place: Path, ranks: Ranks) -> Path:

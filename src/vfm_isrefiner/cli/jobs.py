@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -224,4 +225,12 @@ def _flat(values: Any, prefix: str) -> dict[str, Any]:
 def _content(file: Path) -> str:
     if not file.is_file():  # told by whoever loads it
         return str(file)
-    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+    state = file.stat()
+    return _digest(file, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _digest(file: Path, changed: int, size: int) -> str:
+    """Once for each state of a file: settings are asked for several times a run, and weights may be large."""
+    with file.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()[:16]}"

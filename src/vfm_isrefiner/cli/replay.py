@@ -47,12 +47,10 @@ class Replay:
             CannotReplay: the data at hand are not those that were evaluated.
         """
         evaluation, instances = self.run.evaluations[name], self.sets[name]
-        with chdir(started_in(self.run)):
-            fingerprint = instances.fingerprint()
-        if fingerprint != evaluation.data:
-            raise CannotReplay(f"{self.run.folder}: the data of set {name} have changed since it was evaluated.")
         places = {(result.source, result.id): result.index for result in evaluation.results}
         with chdir(started_in(self.run)):
+            if instances.fingerprint() != evaluation.data:
+                raise CannotReplay(f"{self.run.folder}: the data of set {name} have changed since it was evaluated.")
             found = [instances[places[key]] for key in wanted]
         return [(instance, trace(self.round, instance, evaluation.protocol)) for instance in found]
 

@@ -22,7 +22,7 @@ from vfm_isrefiner.report.intervals import breakdown_plot, difference_plot, diff
 from vfm_isrefiner.report.page import Part, ReportPage
 from vfm_isrefiner.report.page_html import Picture
 from vfm_isrefiner.report.panels import contrast_panels, modulation_panels
-from vfm_isrefiner.report.paper_tables import NO, YES
+from vfm_isrefiner.report.paper_tables import NO, REFERENCE, YES
 from vfm_isrefiner.report.repetitions import Repetitions, grouped, named
 from vfm_isrefiner.report.report_table import ReportTable, Row
 from vfm_isrefiner.report.runs import Run
@@ -220,6 +220,4 @@ def _noc(run: Run, name: str) -> float:
 
 
 def _is_ours(run: Run) -> bool:
-    from vfm_isrefiner.report.paper_tables import REFERENCE
-
     return all(run.settings.get(name) == value for name, value in REFERENCE.items())

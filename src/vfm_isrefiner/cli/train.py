@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +19,7 @@ from torch import nn
 
 from vfm_isrefiner.cli.dashboards import Boards, built, safe_loggers, told
 from vfm_isrefiner.cli.evaluate import chosen_sets
-from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets
+from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets, set_folder
 from vfm_isrefiner.cli.jobs import (
     begin,
     claimed,
@@ -42,7 +41,6 @@ from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.models.freeze import weights_fingerprint
 from vfm_isrefiner.report.figures import draw_clicks
-from vfm_isrefiner.report.runs import RUN_FILE
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.evaluate_noc import named
@@ -68,7 +66,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     quiet()
     check_together(cfg)
     if in_multirun() and cfg.trainer.devices * cfg.trainer.get("num_nodes", 1) > 1:
-        return run_by_itself(Path(cfg.paths.run))
+        return run_by_itself(cfg)
     if not cfg.reuse:
         return train(cfg)
     folder, fingerprint = Path(cfg.paths.run), fingerprint_of(deciding_settings(cfg))
@@ -104,15 +102,17 @@ def check_together(cfg: DictConfig) -> None:
         )
 
 
-def run_by_itself(folder: Path) -> dict[str, float]:
+def run_by_itself(cfg: DictConfig) -> dict[str, float]:
     """This job of a multirun in a process of its own, whose distributed processes then know of no other job."""
+    folder = Path(cfg.paths.run)
     words = [*HydraConfig.get().overrides.task, "hydra.mode=RUN", f"hydra.run.dir={folder}"]
     status = subprocess.run([sys.executable, "-m", __spec__.name, *words], check=False).returncode
     if status > 1:  # stopped: so are the jobs behind it
         sys.exit(status)
-    if status or not (folder / RUN_FILE).is_file():
+    row = finished_row(folder, fingerprint_of(deciding_settings(cfg)))
+    if status or row is None:
         raise TrainingError(f"the job in {folder} ended with status {status}.")
-    return {name: float(value) for name, value in json.loads((folder / RUN_FILE).read_text())["scores"].items()}
+    return row
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -180,7 +180,7 @@ def finished(
             settings=settings,
             fingerprint=fingerprint_of(settings),
             cost=cost_of(cast(AnyNetwork, network), cfg.model.image_size),
-            evaluations={name: f"test/{name}" if len(summaries) > 1 else "test" for name in summaries},
+            evaluations={name: (Path("test") / set_folder(name, summaries)).as_posix() for name in summaries},
             **called,
         )
         boards.log_run(folder)
