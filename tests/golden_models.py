@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vfm_isrefiner.models.build import SIZES as NAMED_SIZES
 from vfm_isrefiner.models.build import Dimensions, build_from_config
 from vfm_isrefiner.models.checkpoints import dimensions_of, fill_from_published, input_of
+from vfm_isrefiner.models.forms import plain_forms
 from vfm_isrefiner.models.published_names import published_name
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp, modulate_none
 from vfm_isrefiner.rollout import Round
@@ -67,9 +68,9 @@ def _run(path: Path) -> Row:
     kind = KINDS[path.stem.removeprefix("hidden_").split("_")[0]]
     absolute = 1e-3 if "vitb" in path.stem else 1e-4
     worst, cases, note = 0.0, 0, ""
-    # Eq. 9 compares probabilities with p_u itself: at logits of 40 the fused CPU attention's rounding (1e-4) can move a
-    # pixel over that edge, so the vectors are checked in the plain arithmetic that made them.
-    with np.load(path) as vectors, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+    # Eq. 9 compares probabilities with p_u itself: at logits of 40 the rounding (1e-4) of the fused CPU attention and of our
+    # fast forms can move a pixel over that edge, so the vectors are checked in the plain arithmetic that made them.
+    with np.load(path) as vectors, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), plain_forms():
         image = torch.from_numpy(vectors["image_uint8"])
         state = _state(path, kind, image.shape[-1])
         prev_prob = torch.from_numpy(vectors["prev_prob"].astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,11 +29,12 @@ class ImageFeatures:
 
     def rows(self, index: Tensor) -> ImageFeatures:
         """The features of the images that `index` (a mask or indices over B) selects."""
+        return self.each(lambda tensor: tensor[index])
 
-        def pick(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[index]
-
-        return ImageFeatures(self.image[index], pick(self.patches), pick(self.ife), pick(self.ife_kv))
+    def each(self, change: Callable[[Tensor], Tensor]) -> ImageFeatures:
+        """With every tensor changed alike."""
+        patches, ife, ife_kv = (None if part is None else change(part) for part in (self.patches, self.ife, self.ife_kv))
+        return ImageFeatures(change(self.image), patches, ife, ife_kv)
 
     def updated(self, index: Tensor, new: ImageFeatures) -> ImageFeatures:
         """A copy in which the rows of `index` (B,) bool are those of `new`, in order."""

@@ -101,6 +101,12 @@ def test_config_rebuilds_the_same_network() -> None:
     torch.testing.assert_close(_round(again.eval(), image), _round(network.eval(), image))
 
 
+def test_config_keeps_the_calibration_of_scores() -> None:
+    network = build_isrefiner("test", image_size=SIZE)
+    network.config["score_calibration"] = [[0.0, 0.1], [1.0, 0.9]]
+    assert build_from_config(network.config).config == network.config
+
+
 def test_bgr_is_the_mirrored_channel_order() -> None:
     network = build_isrefiner("test", released=True)
     image = torch.rand(1, 3, SIZE, SIZE)

@@ -166,6 +166,7 @@ def build_from_config(config: dict[str, Any]) -> AnyNetwork:
     """
     arguments = dict(config)
     kind = arguments.pop("kind", None)
+    calibration = arguments.pop("score_calibration", None)  # not of the network itself: of the predictor's scores
     if kind not in BUILDERS:
         raise ValueError(f"network kind {kind!r} is unknown; known are {', '.join(BUILDERS)}.")
     if isinstance(arguments.get("size"), dict):
@@ -173,7 +174,10 @@ def build_from_config(config: dict[str, Any]) -> AnyNetwork:
             key: tuple(value) if isinstance(value, list) else value for key, value in arguments["size"].items()
         }
         arguments["size"] = Dimensions(**fields)
-    return BUILDERS[kind](**arguments)
+    network = BUILDERS[kind](**arguments)
+    if calibration is not None:
+        network.config["score_calibration"] = calibration
+    return network
 
 
 def _config(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:

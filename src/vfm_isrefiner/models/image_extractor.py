@@ -18,9 +18,12 @@ class SqueezeExcitation(nn.Module):
         self.squeeze = nn.Linear(width, max(1, width // reduction), bias=False)
         self.excite = nn.Linear(max(1, width // reduction), width, bias=False)
 
+    def gate(self, mean: Tensor) -> Tensor:
+        """Global means (B, C) -> factors in (0, 1), (B, C)."""
+        return self.excite(F.relu(self.squeeze(mean))).sigmoid()
+
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.excite(F.relu(self.squeeze(x.mean((2, 3))))).sigmoid()
-        return x * gate[:, :, None, None]
+        return x * self.gate(x.mean((2, 3)))[:, :, None, None]
 
 
 class ResBlock(nn.Module):
@@ -34,7 +37,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.max_pool2d(F.relu(self.norm(self.conv(x))), 2, ceil_mode=True)
-        return out + _halved_shortcut(self.shortcut, x, out)
+        return out + halved_shortcut(self.shortcut, x, out)
 
 
 class DeformableResBlock(nn.Module):
@@ -51,10 +54,11 @@ class DeformableResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.norm(self.conv(x, self.offset(x))))
         out = F.max_pool2d(self.attention(out), 2, ceil_mode=True)
-        return out + _halved_shortcut(self.shortcut, x, out)
+        return out + halved_shortcut(self.shortcut, x, out)
 
 
-def _halved_shortcut(shortcut: nn.Conv2d, x: Tensor, like: Tensor) -> Tensor:
+def halved_shortcut(shortcut: nn.Conv2d, x: Tensor, like: Tensor) -> Tensor:
+    """`x` through the shortcut of a block, at the size of `like`."""
     # A 1x1 convolution commutes with bilinear resizing; resizing first makes it four times cheaper.
     return shortcut(F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False))
 

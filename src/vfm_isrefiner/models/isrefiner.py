@@ -10,7 +10,9 @@ from torch.nn import functional as F
 
 from vfm_isrefiner.interaction import ImageFeatures
 from vfm_isrefiner.models.dynamic_conv import DynamicConv
+from vfm_isrefiner.models.extract_on_cpu import extract
 from vfm_isrefiner.models.feature_fusion import FeatureFusion
+from vfm_isrefiner.models.forms import fast
 from vfm_isrefiner.models.freeze import freeze
 from vfm_isrefiner.models.image_extractor import ImageExtractor
 from vfm_isrefiner.models.mask_decoder import MaskDecoder
@@ -88,7 +90,7 @@ class ISRefiner(nn.Module):
         patches = self.vit.embed_image(padded)
         if self.image_extractor is None or self.feature_fusion is None:
             return ImageFeatures(image, patches)
-        ife = self.image_extractor(padded).flatten(2).transpose(1, 2)
+        ife = extract(self.image_extractor, padded).flatten(2).transpose(1, 2)
         return ImageFeatures(image, patches, ife, self.feature_fusion.project(ife))
 
     def forward(self, features: ImageFeatures, click_maps: Tensor, prev_prob: Tensor, mod_prob: Tensor) -> Tensor:
@@ -108,15 +110,20 @@ class ISRefiner(nn.Module):
         early, deep = self.vit(features.patches, auxiliary)
         mask_features = self.mask_encoder(auxiliary)
         tokens, token = self.mask_decoder(mask_features, _resized(deep, mask_features.shape[-2:]))
-        final_features = self.upsample_fused(self._as_grid(tokens, mask_features.shape[-2:]))  # TC(F'_DFC) of eq. 5
-        final_features = final_features + self.pyramid_fusion(self.fpn(deep), final_features.shape[-2:])
+        fused = self._as_grid(tokens, mask_features.shape[-2:])  # F'_DFC of eq. 5
+        final_features = self.pyramid_fusion(self.fpn(deep), torch.Size(4 * side for side in fused.shape[-2:]))
         if self.feature_fusion is not None and self.early_fusion is not None:
             assert features.ife is not None, "features come from this network's encode_image"
             assert features.ife_kv is not None, "features come from this network's encode_image"
             grid = (-(-auxiliary.shape[-2] // 16), -(-auxiliary.shape[-1] // 16))
             hq = self.feature_fusion(self.early_fusion(*early), features.ife, features.ife_kv, grid)
             final_features = final_features + hq
-        logits = self.dynamic_conv(final_features, token)
+        if fast():
+            logits = self.dynamic_conv(final_features, token) + self.dynamic_conv.read_upsampled(
+                fused, self.upsample_fused, token
+            )
+        else:
+            logits = self.dynamic_conv(self.upsample_fused(fused) + final_features, token)
         logits = F.interpolate(logits, size=auxiliary.shape[-2:], mode="bilinear", align_corners=True)
         return logits[..., : size[0], : size[1]]
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vfm_isrefiner.models.forms import fast
+
 
 class PyramidFusion(nn.Module):
     """1x1 convolution of each scale, bilinear resizing to one size, concatenation, 1x1 convolution; ReLU after each.
@@ -22,8 +24,22 @@ class PyramidFusion(nn.Module):
 
     def forward(self, pyramid: tuple[Tensor, ...], size: torch.Size) -> Tensor:
         """Maps of several sizes -> (B, out_width, *size)."""
-        maps = [
-            F.interpolate(F.relu(conv(level)), size=size, mode="bilinear", align_corners=False)
-            for conv, level in zip(self.convs, pyramid, strict=True)
-        ]
-        return F.relu(self.fusion(torch.cat(maps, 1)))
+        maps = [F.relu(conv(level)) for conv, level in zip(self.convs, pyramid, strict=True)]
+        if fast():
+            return F.relu(self._fused_first(maps, size))
+        return F.relu(self.fusion(torch.cat([_resized(level, size) for level in maps], 1)))
+
+    def _fused_first(self, maps: list[Tensor], size: torch.Size) -> Tensor:
+        """Each scale goes through its part of the last convolution at its own size: a 1x1 convolution commutes with bilinear
+        resizing, and that of a concatenation is a sum."""
+        parts = self.fusion.weight.chunk(len(maps), 1)
+        finest, *coarser = (F.conv2d(level, part) for level, part in zip(maps, parts, strict=True))
+        assert self.fusion.bias is not None, "as it is built above"
+        total = _resized(finest, size) + self.fusion.bias[:, None, None]
+        for level in coarser:
+            total = total + _resized(level, size)
+        return total
+
+
+def _resized(x: Tensor, size: torch.Size) -> Tensor:
+    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
