@@ -16,8 +16,10 @@ FLOORS = [
     {"click_maps", "click_simulation", "distance", "modulation", "losses", "metrics", "resample", "geo"},
     {"models", "rollout", "data"},
     {"zoom"},
+    {"predictor"},
     {"evaluation", "peers"},
     {"training", "report"},
+    {"benchmark"},
     {"cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -6,29 +6,24 @@ import argparse
 import sys
 from importlib import import_module
 
-WORDS = {"data": "samples per second of the training data, beside a plain reading loop"}
+WORDS = {
+    "click": "one click: beside a plain forward of the same ViT, and how it grows",
+    "eval": "an evaluation: beside the network's own time at its best batch size",
+    "train": "training: samples per second and memory, beside a plain loop",
+    "data": "samples per second of the training data, beside a plain reading loop",
+}
 
 DESCRIPTION = f"""Measures the speed of one part, beside the plain way of doing the same, in the same run.
 
 {chr(10).join(f"  {name:<8}{text}" for name, text in WORDS.items())}
 """
 EXAMPLES = """examples:
-  isrefiner benchmark data                                     the images of paths.shared
+  isrefiner benchmark click                                    the paper's network on this machine
+  isrefiner benchmark click device=cuda precision=bf16 compile=true
   isrefiner benchmark data data=isaid workers=[0,4,8]          any choice and any number of workers
-  isrefiner benchmark data ++data.cache_bytes=0                without the shared cache
-  isrefiner benchmark data ++data.resident=true workers=[0]    held and cut on the device
-  isrefiner benchmark data json=speed.json samples=5000
+  isrefiner benchmark eval --json speed.json                   all numbers, with hardware and versions
 
-settings of `data` (name=value)
-  data=..., data.name=value   as in isrefiner train: batch_size, augmentation.crop_size, cache_bytes, resident, ...
-  workers, samples, epochs    numbers of reading processes; samples of an epoch; epochs for each number
-  plain_samples, crop         what the plain loop reads before and after every epoch, and cuts
-  json=FILE                   the numbers of every epoch
-
-A row is one epoch: samples per second, cores in use (CPU seconds a second, of all processes), CPU milliseconds a sample, memory
-at its highest (pages that processes share are counted once) and the plain loop just before and after: one process that opens
-the image and the mask of the same samples with PIL, compares ids and cuts. On a busy machine compare the CPU milliseconds.
-Augmentation runs on the device and is not part of it.
+`isrefiner benchmark WORD --settings` shows the settings of a word (name=value); docs/performance.md says what they measure.
 """
 
 
@@ -41,14 +36,20 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("word", choices=WORDS, help="what to measure")
-    parser.add_argument("settings", nargs="*", metavar="name=value", help="settings, see below")
-    given = parser.parse_args(sys.argv[1:])
+    parser.add_argument("settings", nargs="*", metavar="name=value", help="settings")
+    parser.add_argument("--json", metavar="FILE", help="also write all numbers there")
+    parser.add_argument("--settings", action="store_true", dest="show", help="show the settings and stop")
+    given = parser.parse_intermixed_args(sys.argv[1:])
 
-    from vfm_isrefiner.cli.settings import composed, quiet, short_errors
+    from vfm_isrefiner.cli.settings import composed, conf_folder, quiet, short_errors
 
+    if given.show:
+        print((conf_folder() / f"benchmark_{given.word}.yaml").read_text(), end="")
+        return
     with short_errors():
         quiet()
-        import_module(f"vfm_isrefiner.cli.benchmark_{given.word}").run(composed("benchmark", given.settings))
+        settings = given.settings if given.json is None else [*given.settings, f"json='{given.json}'"]
+        import_module(f"vfm_isrefiner.cli.benchmark_{given.word}").run(composed(f"benchmark_{given.word}", settings))
 
 
 if __name__ == "__main__":

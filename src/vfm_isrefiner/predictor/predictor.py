@@ -1,0 +1,249 @@
+"""`Predictor`: a trained network behind SAM's calls (`set_image`, `predict`), and the maker of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from vfm_isrefiner.models.checkpoints import load_any
+from vfm_isrefiner.modulation import Modulation, modulate_isrefiner
+from vfm_isrefiner.predictor.feature_cache import CachedRound, FeatureCache
+from vfm_isrefiner.predictor.picture import ImageLike, picture_of
+from vfm_isrefiner.predictor.prediction import Click, Reading, check_inside
+from vfm_isrefiner.predictor.prompts import checked_mask_input, clicks_from, common, low_logits, prob_from, to_logits
+from vfm_isrefiner.predictor.scores import Knots
+from vfm_isrefiner.predictor.session import Session
+from vfm_isrefiner.rollout import Network, Round
+from vfm_isrefiner.zoom import ZoomIn, ZoomRule
+
+FloatArray = NDArray[np.float32]
+Output = tuple[NDArray[Any], FloatArray, FloatArray]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What `predict` remembers of its calls on one image.
+
+    begun: the mask_input that the session's object started from. logits, prob: what the last call returned, and its full map.
+    """
+
+    session: Session
+    begun: FloatArray | None = None
+    logits: FloatArray | None = None
+    prob: FloatArray | None = None
+
+
+@final
+class Predictor:
+    """One network for a script (`set_image`, `predict`) and for any number of sessions (`session`), which share its features.
+
+    Args:
+        network: of models/, in eval mode.
+        modulation: (prob, clicks) -> M_mod.
+        zoom: which crops the network sees; None: the paper's, at the input size that the network was built for.
+        threshold: a pixel whose probability is above it is object.
+        flip: average with the mirrored image; twice the time.
+        first_click_passes: see `Round`; None: 2 for a network of the released kind, else 1.
+        calibration: knots of `scores.fit_calibration`; None: those of the network's config, if any.
+        cache_bytes: memory for encoded images and crops, of all sessions together.
+        device: where the network is; None: where its parameters are.
+
+    Raises:
+        ValueError: the network is in training mode, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        modulation: Modulation = modulate_isrefiner,
+        zoom: ZoomRule | None = None,
+        threshold: float = 0.5,
+        flip: bool = False,
+        first_click_passes: int | None = None,
+        calibration: Knots | None = None,
+        cache_bytes: int = 2**29,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if network.training:
+            raise ValueError("Predictor got a network in training mode; call network.eval().")
+        own = _settings_of(getattr(network, "config", {}))
+        passes = own["first_click_passes"] if first_click_passes is None else first_click_passes
+        round = Round(network, modulation, first_click_passes=passes, flip=flip)
+        self.cache = FeatureCache(cache_bytes)
+        self.device = _device_of(network) if device is None else torch.device(device)
+        self._segmenter = ZoomIn(CachedRound(round, self.cache), own["zoom"] if zoom is None else zoom)
+        self._reading = Reading(threshold, own["calibration"] if calibration is None else calibration)
+        self._lock = RLock()
+        self._said: _Said | None = None
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path,
+        *,
+        device: torch.device | str = "auto",
+        precision: str = "float32",
+        compiled: bool = False,
+        backbone_checkpoint: str | Path | None = None,
+        released: bool = False,
+        **settings: Any,
+    ) -> Predictor:
+        """The predictor of a file: ours, or a published one (`models.checkpoints.load_any`).
+
+        Args:
+            device: "auto" is the GPU where torch sees one, else the CPU.
+            precision, compiled: see `models.inference.for_inference`.
+            backbone_checkpoint, released: see `load_any`.
+            settings: those of `Predictor`.
+
+        Raises:
+            CheckpointError: the file does not fit. ValueError: a setting is out of range, or there is no such device.
+        """
+        chosen = _chosen(device)
+        network = load_any(path, backbone_checkpoint=backbone_checkpoint, released=released).to(chosen).eval()
+        runner = cast(Network, network)
+        if precision != "float32" or compiled:
+            from vfm_isrefiner.models.inference import for_inference  # here, because the plain path needs none of it
+
+            runner = cast(Network, for_inference(network, precision=precision, compiled=compiled))
+        return cls(runner, **{**_settings_of(network.config), **settings, "device": chosen})
+
+    @property
+    def mask_threshold(self) -> float:
+        """The logit above which a pixel is object."""
+        return float(np.log(self._reading.threshold / (1 - self._reading.threshold)))
+
+    def session(self, image: ImageLike, image_format: str = "RGB") -> Session:
+        """An interactive session on an image of its own.
+
+        Args:
+            image: array (H, W, 3) uint8, PIL image, or window of a raster (`geo.windows.RasterWindows.read`).
+            image_format: "RGB", or "BGR" for an array in OpenCV's order.
+
+        Raises:
+            TypeError, ValueError: the image is of another kind, shape or type.
+        """
+        return Session(self._segmenter, picture_of(image, image_format, self.device), self._reading)
+
+    def set_image(self, image: ImageLike, image_format: str = "RGB") -> None:
+        """The image of the `predict` calls to come; arguments as in `session`."""
+        session = self.session(image, image_format)
+        with self._lock:
+            self._said = _Said(session)
+
+    def predict(
+        self,
+        point_coords: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask_input: ArrayLike | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        normalize_coords: bool = True,
+    ) -> Output:
+        """One object of the image, by SAM's conventions.
+
+        The points are clicks, played one after the other, each on the mask that the one before left. Where the points begin as
+        those of the last call did (SAM's usual loop appends one), only the others are played; the result is the same as that of
+        all of them. A `mask_input` that the last call returned stands for its full mask: points that continue those of
+        that call go on from there, others are played on that mask.
+
+        Args:
+            point_coords: (N, 2) x, y in pixels of the image, N >= 1; with `normalize_coords` False, fractions of its width
+                and height.
+            point_labels: (N,) 1 on the object, 0 off it.
+            box: not understood by a network of clicks; must be None.
+            mask_input: (1, 256, 256) logits of an earlier call, to start from.
+            multimask_output: taken and not used; there is one mask, C = 1.
+            return_logits: masks are float32 logits of the probability instead of bool.
+
+        Returns:
+            masks (C, H, W) bool; scores (C,), estimates of their IoU; logits (C, 256, 256) for the next call's `mask_input`.
+
+        Raises:
+            RuntimeError: no image is set.
+            ValueError: a box, no points, or arguments of another shape or range.
+        """
+        with self._lock:
+            said = self._said
+            if said is None:
+                raise RuntimeError("There is no image yet; call set_image(image) before predict.")
+            session = said.session
+            points = clicks_from(point_coords, point_labels, box, (1, 1) if normalize_coords else session.size)
+            for point in points:
+                check_inside(point, session.size)
+            begun = self._at_start(said, None if mask_input is None else checked_mask_input(mask_input), points)
+            self._said = _Said(session, begun)  # should the network fail, nothing else is remembered
+            played = common(session.clicks, points)
+            if played < len(session.clicks):
+                session.keep(played)
+            prediction = session.play(points[played:])
+            prob = torch.tensor(prediction.prob)[None, None]
+            logits = low_logits(prob)
+            self._said = _Said(session, begun, logits, prediction.prob)
+            masks = to_logits(prob)[0].numpy() if return_logits else prediction.mask[None]
+            return masks, np.array([prediction.score], np.float32), logits.copy()
+
+    def reset_predictor(self) -> None:
+        """Forget the image."""
+        with self._lock:
+            self._said = None
+
+    reset_image = reset_predictor  # the first is SAM's name, the second SAM 2's
+
+    def _at_start(self, said: _Said, mask_input: FloatArray | None, points: list[Click]) -> FloatArray | None:
+        """Leave the session as it is where `points` on `mask_input` may go on from it, else begin there.
+
+        Returns what the session's object has begun from.
+        """
+        played = list(said.session.clicks)
+        if said.logits is not None and _same(mask_input, said.logits):
+            if points[: len(played)] == played:
+                return said.begun
+            start = said.prob
+        elif _same(mask_input, said.begun):
+            return said.begun
+        else:
+            start = None if mask_input is None else prob_from(mask_input, said.session.size)
+        if start is not None and start.any():
+            said.session.start_from(start)
+        else:
+            said.session.reset()
+        return mask_input
+
+
+def _same(one: FloatArray | None, other: FloatArray | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+def _settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network's config says of how to play it."""
+    side = config.get("image_size")
+    return {
+        "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
+        "first_click_passes": 2 if config.get("released") else 1,
+        "calibration": config.get("score_calibration", ()),
+    }
+
+
+def _device_of(network: Network) -> torch.device:
+    parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+def _chosen(device: torch.device | str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device}: torch sees no GPU here; take device='cpu' or device='auto'.")
+    return chosen
