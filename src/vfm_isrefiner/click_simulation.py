@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vfm_isrefiner.clicks import NEGATIVE, POSITIVE, UNUSED, Clicks
-from vfm_isrefiner.distance import squared_distance
+from vfm_isrefiner.distance import FAR, squared_distance
 
 # A pixel may be drawn where d > max(d) / s, that is d² > max(d²) * numerator / denominator; kept whole, so that ties are real.
 NEXT_CORE = (1, 4)  # s = 2
@@ -35,10 +35,11 @@ def next_click(pred: Tensor, mask: Tensor, ignore: Tensor, clicks: Clicks) -> tu
         ValueError: shapes or types differ.
     """
     missed, extra = _error_depth(pred, mask, ignore, clicks)
-    positive = missed.amax(1) > extra.amax(1)
-    depth = torch.where(positive[:, None], missed, extra)
     # argmax names the first of equal values on every device.
-    return _position(depth.argmax(1), mask), torch.where(positive, POSITIVE, NEGATIVE).to(torch.int8)
+    inside_missed, inside_extra = missed.argmax(1, keepdim=True), extra.argmax(1, keepdim=True)
+    positive = missed.gather(1, inside_missed) > extra.gather(1, inside_extra)
+    pixel, label = torch.where(positive, inside_missed, inside_extra), torch.where(positive, POSITIVE, NEGATIVE)
+    return _position(pixel[:, 0], mask), label[:, 0].to(torch.int8)
 
 
 def sample_next_click(
@@ -74,21 +75,21 @@ def _error_depth(pred: Tensor, mask: Tensor, ignore: Tensor, clicks: Clicks) -> 
     """Squared distances inside the false negatives and the false positives, 0 at clicked pixels; each (B, H*W) int32."""
     _check(pred, mask, ignore)
     wrong = (pred ^ mask) & ~ignore
-    regions = torch.cat([wrong & mask, wrong & ~mask])[:, 0]
-    missed, extra = squared_distance(regions).flatten(1).chunk(2)
-    clicked = _clicked(clicks, mask)
-    return missed.masked_fill(clicked, 0), extra.masked_fill(clicked, 0)
+    depth = squared_distance(torch.cat([wrong & mask, wrong & ~mask])[:, 0]).flatten(1)
+    pixel, clicked = _clicked(clicks, mask)
+    # the smaller of depth and `most`: several clicks on one pixel may come in any order
+    most = torch.where(clicked, 0, FAR).to(depth.dtype)
+    missed, extra = depth.scatter_reduce_(1, pixel.repeat(2, 1), most.repeat(2, 1), "amin").chunk(2)
+    return missed, extra
 
 
-def _clicked(clicks: Clicks, mask: Tensor) -> Tensor:
-    """(B, H*W) bool: pixels that hold a click of either label, positions rounded."""
-    batch, _, height, width = mask.shape
+def _clicked(clicks: Clicks, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixel numbers (B, N) int64 of all clicks, positions rounded; and (B, N) bool: False (and pixel 0) for others."""
+    height, width = mask.shape[-2:]
     row, col = clicks.yx.round().unbind(-1)
     inside = clicks.used & (row >= 0) & (row < height) & (col >= 0) & (col < width)
-    slot_for_others = height * width
-    pixel = torch.where(inside, row * width + col, slot_for_others).long()
-    clicked = torch.zeros(batch, slot_for_others + 1, dtype=torch.bool, device=mask.device)
-    return clicked.scatter_(1, pixel.to(mask.device), True)[:, :-1]
+    pixel = torch.where(inside, row * width + col, 0).long()
+    return pixel.to(mask.device), inside.to(mask.device)
 
 
 def _draw_from_core(depth: Tensor, core: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ def iou(pred: Tensor, mask: Tensor, ignore: Tensor) -> Tensor:
     """
     _check(pred, mask, ignore)
     pred, mask, counted = (each.flatten(1) for each in (pred, mask, ~ignore))
-    both, either = (pred & mask & counted).sum(1).double(), ((pred | mask) & counted).sum(1).double()
+    both, either = _number(pred & mask & counted), _number((pred | mask) & counted)
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
@@ -81,13 +81,21 @@ def mean_iou_per_click(ious: Tensor) -> Tensor:
     return ious.double().mean(0)
 
 
+def _number(mask: Tensor) -> Tensor:
+    """How many pixels of each row (B, n) bool are set, (B,) float64."""
+    return mask.view(torch.uint8).sum(1, dtype=torch.int32).double()  # as int64 it is five times as slow
+
+
 def _eroded(mask: Tensor, width: int) -> Tensor:
     """Pixels whose square neighbourhood of 2·width + 1 lies in the mask, outside of the image being background."""
     for axis in (-1, -2):
-        # A running sum tells a full neighbourhood in one pass, however wide it is.
-        line = torch.nn.functional.pad(mask.transpose(axis, -1).int(), (width + 1, width)).cumsum(-1)
-        full = line[..., 2 * width + 1 :] - line[..., : -2 * width - 1] == 2 * width + 1
-        mask = full.transpose(axis, -1)
+        mask = torch.nn.functional.pad(mask, (width, width) if axis == -1 else (0, 0, width, width))
+        reach = 1  # pixels in a line that all lie in it: their number doubles, and the last two lines overlap
+        while reach < 2 * width + 1:
+            step = min(reach, 2 * width + 1 - reach)
+            rest = mask.shape[axis] - step
+            mask = mask.narrow(axis, 0, rest) & mask.narrow(axis, step, rest)
+            reach += step
     return mask
 
 

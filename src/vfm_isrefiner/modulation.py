@@ -69,18 +69,15 @@ class _Window:
     p_u: Tensor
     positive: Tensor
 
-    def statistic(self, name: str) -> Tensor:
-        """Mean or (lower) median of the probability over the window, (B, 1) float32, NaN where it is empty."""
-        values = torch.where(self.inside, self.prob, torch.nan)
-        if name == "median":
-            return values.nanmedian(1, keepdim=True).values
-        return values.double().nanmean(1, keepdim=True).float()
-
     def filtered(self) -> _Window:
-        """Eq. 9: of the disk, only the pixels on the click's side of the lowest (highest) of p_u, mean and median."""
-        marks = torch.stack([self.p_u.float(), self.statistic("mean"), self.statistic("median")])
-        keep = torch.where(self.positive, self.prob >= marks.amin(0), self.prob <= marks.amax(0))
-        return replace(self, inside=self.inside & keep)
+        """Eq. 9: of the disk, only the pixels on the click's side of the lowest (highest) of p_u, mean and (lower) median."""
+        values = torch.where(self.inside, self.prob, torch.nan)
+        mean, median = values.double().nanmean(1, keepdim=True).float(), values.nanmedian(1, keepdim=True).values
+        marks = torch.stack([self.p_u.float(), mean, median])
+        # two bounds, one of them out of the way: a choice by row is several times as slow as a comparison
+        least = torch.where(self.positive, marks.amin(0), -torch.inf)
+        most = torch.where(self.positive, torch.inf, marks.amax(0))
+        return replace(self, inside=self.inside & (self.prob >= least) & (self.prob <= most))
 
 
 @torch.no_grad()
@@ -106,7 +103,9 @@ def _modulate(prob: Tensor, clicks: Clicks, r_max: float, r_min: float, window_c
 
     exponent = _exponent(window, clicks.count[:, None] <= window_clicks if window_clicks else None)
     at_extreme = torch.where(window.positive, window.p_u == 0, window.p_u == 1)
-    changed = torch.where(at_extreme, _ramp(window), _powered(window, exponent))
+    changed = _powered(window, exponent)
+    if flat.device.type != "cpu" or at_extreme.any():  # elsewhere looking would make the host wait
+        changed = torch.where(at_extreme, _ramp(window), changed)
     # Where prob is no number or out of [0, 1], so may be its power: such pixels keep what they hold.
     sound = (changed >= 0) & (changed <= 1)
     changed = torch.where(window.inside & active & sound, changed.float(), window.prob)
@@ -124,7 +123,7 @@ def _disk(flat: Tensor, clicks: Clicks, u: Tensor, label: Tensor, size: tuple[in
     opposite = clicks.label == torch.where(positive, NEGATIVE, POSITIVE)
     # Distances between clicks are rounded to float32 and those of pixels are not, as published: it decides the pixels that
     # lie exactly on the rim.
-    away = _norm(clicks.yx.double() - u[:, None]).float().double()
+    away = (clicks.yx.double() - u[:, None]).square().sum(-1).sqrt().float().double()
     away = torch.where(opposite, away, torch.inf).nan_to_num(nan=torch.inf, posinf=torch.inf)
     nearest = away.amin(1, keepdim=True) if away.shape[1] else away.new_full((len(away), 1), torch.inf)
     radius = torch.where(nearest.isinf(), r_max, nearest / 2).clamp(min=r_min)
@@ -132,14 +131,15 @@ def _disk(flat: Tensor, clicks: Clicks, u: Tensor, label: Tensor, size: tuple[in
     reach = max(size)
     if flat.device.type == "cpu" and len(radius):  # elsewhere reading the radius would make the host wait
         reach = min(reach, math.ceil(radius.amax().item()))
-    pixel, position = _patch(u, reach, size)
-    distance = _norm(position - u[:, None])
+    pixel, rows, cols = _patch(u, reach, size)
+    distance = _distance(rows - u[:, :1], cols - u[:, 1:])
     inside = distance <= radius
     near = away < r_min
     if near.shape[1]:
         # A cut reaches no pixel of the window farther than r_min: the window itself is no wider where there is one.
-        small, at = _patch(u, math.ceil(r_min), size)
-        cut = ((_norm(at[:, None] - clicks.yx[:, :, None]) <= away[..., None]) & near[..., None]).any(1)
+        small, rows, cols = _patch(u, math.ceil(r_min), size)
+        to_each = _distance(rows[:, None] - clicks.yx[..., :1], cols[:, None] - clicks.yx[..., 1:])
+        cut = ((to_each <= away[..., None]) & near[..., None]).any(1)
         kept = torch.ones_like(flat, dtype=torch.bool).scatter_(1, small, ~cut)
         inside &= kept.gather(1, pixel)
     p_u = flat.gather(1, _pixel_number(u.trunc(), size)).double()
@@ -166,7 +166,8 @@ def _exponent(window: _Window, early: Tensor | None) -> Tensor:
 
 def _powered(window: _Window, exponent: Tensor) -> Tensor:
     """Eq. 10's last lines: probabilities raised (positive click) or lowered (negative), (B, P) float64."""
-    return window.prob.double() ** torch.where(window.positive, 1 / exponent, exponent)
+    positive = window.positive.expand_as(exponent).contiguous()  # a choice by pixel is faster than one by row
+    return window.prob.double() ** torch.where(positive, 1 / exponent, exponent)
 
 
 def _ramp(window: _Window) -> Tensor:
@@ -176,10 +177,10 @@ def _ramp(window: _Window) -> Tensor:
     return torch.where(window.positive, 1 - share, share)
 
 
-def _patch(u: Tensor, reach: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _patch(u: Tensor, reach: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels around u (B, 2), all within the image and holding every pixel nearer than `reach`.
 
-    Returns row-major numbers (B, P) int64 and positions (B, P, 2) float64.
+    Returns row-major numbers (B, P) int64, rows (B, h) and columns (B, w) float64, with h * w = P.
     """
     first, lengths = [], [min(2 * reach + 1, length) for length in size]
     for axis in (0, 1):
@@ -187,8 +188,8 @@ def _patch(u: Tensor, reach: int, size: tuple[int, int]) -> tuple[Tensor, Tensor
     rows, cols = (
         (start[:, None] + torch.arange(length, device=u.device)) for start, length in zip(first, lengths, strict=True)
     )
-    rows, cols = (grid.flatten(1) for grid in torch.broadcast_tensors(rows[:, :, None], cols[:, None, :]))
-    return rows * size[1] + cols, torch.stack([rows, cols], -1).double()
+    pixel = (rows * size[1])[:, :, None] + cols[:, None, :]
+    return pixel.flatten(1), rows.double(), cols.double()
 
 
 def _pixel_number(yx: Tensor, size: tuple[int, int]) -> Tensor:
@@ -197,5 +198,6 @@ def _pixel_number(yx: Tensor, size: tuple[int, int]) -> Tensor:
     return (row * size[1] + col)[:, None]
 
 
-def _norm(difference: Tensor) -> Tensor:
-    return difference.square().sum(-1).sqrt()
+def _distance(dy: Tensor, dx: Tensor) -> Tensor:
+    """Of the grid of rows `dy` (..., h) and columns `dx` (..., w) from its origin: (..., h * w)."""
+    return (dy.square()[..., :, None] + dx.square()[..., None, :]).sqrt_().flatten(-2)

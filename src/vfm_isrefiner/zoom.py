@@ -79,8 +79,10 @@ def object_roi(mask: Tensor, clicks: Clicks, size: Tensor, rule: ZoomRule) -> tu
         (B, 4) int64 first row, last row, first column, last column; and (B,) bool, False where the mask is empty.
     """
     positive = clicks.label == POSITIVE
+    # the largest byte: `any` along one axis is many times as slow
+    rows, columns = (mask.view(torch.uint8).amax(axis)[:, 0].bool() for axis in (3, 2))
     sides = []
-    for axis, lines in enumerate((mask.any(3)[:, 0], mask.any(2)[:, 0])):
+    for axis, lines in enumerate((rows, columns)):
         at = torch.arange(lines.shape[1], device=lines.device)
         click = clicks.yx[..., axis].long().minimum(size[:, axis, None] - 1).clamp(min=0)
         low = torch.cat([torch.where(lines, at, lines.shape[1]), torch.where(positive, click, lines.shape[1])], 1).amin(1)
@@ -90,7 +92,7 @@ def object_roi(mask: Tensor, clicks: Clicks, size: Tensor, rule: ZoomRule) -> tu
         half = 0.5 * (rule.expansion * (high - low + 1).double()).clamp(min=rule.min_crop)
         sides.append(torch.round(centre - half).long().clamp(min=0))
         sides.append(torch.round(centre + half).long().minimum(size[:, axis] - 1))
-    return torch.stack(sides, 1), mask.flatten(1).any(1)
+    return torch.stack(sides, 1), rows.any(1)
 
 
 def whole_roi(size: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 WORDS = {
     "click": "one click: beside a plain forward of the same ViT, and how it grows",
+    "same": "whether the fast ways give the same clicks, maps and scores as the plain one",
     "eval": "an evaluation: beside the network's own time at its best batch size",
     "train": "training: samples per second and memory, beside a plain loop",
     "data": "samples per second of the training data, beside a plain reading loop",

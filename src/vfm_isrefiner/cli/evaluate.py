@@ -36,6 +36,7 @@ from vfm_isrefiner.evaluation.ranks import Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.models.freeze import weights_fingerprint
+from vfm_isrefiner.models.inference import for_inference
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.panels import Draw
@@ -121,8 +122,11 @@ def contestant_of(cfg: DictConfig, network: AnyNetwork, title: str, ranks: Ranks
     """The network on the device that `cfg` wants, with its modulation."""
     device = ranks.device(chosen_device(cfg.device))
     passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
-    round = Round(cast(Network, network.to(device).eval()), instantiate(cfg.modulation), first_click_passes=passes)
-    return Contestant(round, f"{title} {weights_fingerprint(network)[:16]}", device)
+    label = f"{title} {weights_fingerprint(network)[:16]}"  # of the weights as they were read
+    if cfg.precision != "float32":
+        label = f"{label} {cfg.precision}"
+    player = for_inference(network.to(device), precision=cfg.precision, compiled=cfg.compile)
+    return Contestant(Round(cast(Network, player), instantiate(cfg.modulation), first_click_passes=passes), label, device)
 
 
 def known_settings(settings: dict[str, Any], network: AnyNetwork) -> dict[str, Any]:

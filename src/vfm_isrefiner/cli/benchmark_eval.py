@@ -1,0 +1,76 @@
+"""`isrefiner benchmark eval`: an evaluation beside its network's own time at its best batch size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch.utils.data import ConcatDataset
+
+from vfm_isrefiner.benchmark.eval_growth import over_clicks, over_instances, shares
+from vfm_isrefiner.benchmark.eval_speed import Job, flops, whole
+from vfm_isrefiner.benchmark.machine import machine, measured_peaks
+from vfm_isrefiner.benchmark.measure import Report
+from vfm_isrefiner.cli.evaluate import chosen_device, chosen_sets, network_of
+from vfm_isrefiner.evaluation.loop import Instances
+from vfm_isrefiner.models.build import AnyNetwork
+from vfm_isrefiner.models.inference import for_inference
+from vfm_isrefiner.rollout import Network
+from vfm_isrefiner.training.evaluate_noc import named
+
+POSITIVE = ("limit", "batch_size", "repeats", "share_instances", "growth_clicks")
+
+
+def run(cfg: DictConfig) -> Report:
+    """Measure as `cfg` (conf/benchmark_eval.yaml) says, print a table and write `cfg.json`.
+
+    Raises:
+        ValueError: a number is out of range, or the protocol has no fixed input size.
+    """
+    for name in POSITIVE:
+        if cfg[name] < 1:
+            raise ValueError(f"{name} must be 1 or more, got {cfg[name]}.")
+    torch.manual_seed(cfg.seed)
+    device = chosen_device(cfg.device)
+    network, _ = network_of(cfg)
+    job = job_of(cfg, network, device)
+    operations = flops(network, job.size)
+    peaks = measured_peaks(device, torch.bfloat16 if cfg.precision == "bf16" else torch.float32)
+    job.play(job.batch_size)  # warm-up: what is compiled or chosen by trial at the first call
+    measures = whole(job, list(cfg.batch_sizes), cfg.repeats, operations, peaks)
+    # as written: the run's folder is known to Hydra's own applications alone
+    settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    report = Report(
+        "eval",
+        machine(device),
+        settings,
+        [*measures, *shares(job, cfg.share_instances)],
+        {"instances": over_instances(job, list(cfg.growth_instances)), "click": over_clicks(job, cfg.growth_clicks)},
+    )
+    print(report.markdown())
+    if cfg.json:
+        report.save(Path(cfg.json))
+    return report
+
+
+def job_of(cfg: DictConfig, network: AnyNetwork, device: torch.device) -> Job:
+    """The evaluation that `cfg` describes, of `network` moved to `device`."""
+    rule = named(cfg.protocol, cfg.input_size)
+    if cfg.max_clicks is not None:
+        rule = replace(rule, max_clicks=cfg.max_clicks)
+    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
+    played = for_inference(network.to(device).eval(), precision=cfg.precision, compiled=cfg.compile)
+    return Job(cast(Network, played), instantiate(cfg.modulation), instances_of(cfg), rule, cfg.batch_size, passes, device)
+
+
+def instances_of(cfg: DictConfig) -> Instances:
+    """Those of all sets that `cfg` names, at most `cfg.limit` of each."""
+    datamodule = instantiate(cfg.data)
+    datamodule.prepare_data()
+    datamodule.setup("test" if cfg.split == "test" else "validate")
+    sets = chosen_sets(datamodule.evaluation_sets(cfg.split), cfg.sets)
+    return ConcatDataset([instances.where(limit=cfg.limit) for instances in sets.values()])
