@@ -21,7 +21,16 @@ CONF = conf_folder()
 FILES = sorted(path.relative_to(CONF).as_posix().removesuffix(".yaml") for path in CONF.rglob("*.yaml"))
 FOR_EVALUATE = ("table1_checkpoints",)
 PRIMARY = ("train", "evaluate")
-OTHERS = ("prepare", "data_check", "benchmark")
+OTHERS = {
+    "prepare": "patch_size",
+    "data_check": "samples",
+    "benchmark_click": "growth",
+    "benchmark_same": "rounds",
+    "benchmark_eval": "limit",
+    "benchmark_train": "batches",
+    "benchmark_data": "workers",
+    "benchmark_all": "parts",
+}  # and a setting of each
 SMALL = ["model.size=test", "model.image_size=64"]
 
 
@@ -68,7 +77,7 @@ def test_applications(tmp_path, name):
 def test_other_commands(name):
     cfg = composed(name, [])
     assert cfg.get("set") is None
-    assert {"prepare": "patch_size", "data_check": "samples", "benchmark": "workers"}[name] in cfg
+    assert OTHERS[name] in cfg
 
 
 @pytest.mark.parametrize("choice", choices("set"))

@@ -47,9 +47,18 @@ def test_file_of_ours(isrefiner, tmp_path):
     assert len(summary["data"]) == 16
 
 
+def test_bf16_is_named_beside_the_weights(isrefiner, tmp_path):
+    network = build_isrefiner("test", image_size=64)
+    save_network(network, tmp_path / "small.safetensors")
+    assert isrefiner("evaluate", *QUICK, f"checkpoint={tmp_path}/small.safetensors", "panels=0", "precision=bf16") == 0
+    summary = json.loads(next(Path("outputs").glob("*/*-evaluate/summary.json")).read_text())
+    assert summary["model"] == f"small {weights_fingerprint(network)[:16]} bf16"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["precision=fp8"], "precision is float32 or bf16, got 'fp8'"),
         (["checkpoint=none.ckpt"], "There is no checkpoint none.ckpt"),
         (["checkpoint=none.pth"], "none.pth"),
         (["protocol=cvpr"], "no evaluation protocol 'cvpr'; choose one of paper"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from vfm_isrefiner.report.saving import LINES, save_figure
 
@@ -27,6 +28,11 @@ def draw_growth(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path,
         axis.plot(x, seconds[0] * (x / x[0]) ** power, color="0.75", label=proportion)
         axis.plot(x, seconds, marker="o", color=LINES[0], label="measured")
         axis.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds")
+        axis.set_xticks(x, [f"{value:g}" for value in x])
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            which(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.legend(frameon=False, fontsize="small")
     figure.suptitle(title, fontsize="medium")
     save_figure(figure, file)

@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from vfm_isrefiner.benchmark.click_growth import growth
 from vfm_isrefiner.benchmark.click_speed import Played, Scene, beside_plain, measures, plain_vit, roofline
 from vfm_isrefiner.benchmark.drawing import draw_growth, draw_profile
+from vfm_isrefiner.benchmark.eval_speed import flops
 from vfm_isrefiner.benchmark.machine import machine, measured_peaks, multiplies_bfloat16
 from vfm_isrefiner.benchmark.measure import Measure, Report, Target
 from vfm_isrefiner.benchmark.profile import profiled
 from vfm_isrefiner.benchmark.timing import interleaved
 from vfm_isrefiner.cli.evaluate import chosen_device, network_of
-from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.models.build import BUILDERS, AnyNetwork, build_isrefiner
 from vfm_isrefiner.models.inference import Inference, for_inference
 from vfm_isrefiner.modulation import Modulation, modulate_mfp, modulate_none
@@ -76,8 +76,8 @@ def beside_plain_rows(
         rows.append(Measure("bf16", None, "", note="this processor has no products of bfloat16 matrices; they are emulated"))
     peaks = measured_peaks(device, torch.bfloat16 if bf16 and not emulated else torch.float32)
     seconds = taken[f"{network.config['kind']} later"].median
-    cost = cost_of(network, side)
-    return [*rows, *roofline(cost["flops_per_click"], cost["parameters"], seconds, peaks, 2 if bf16 else 4)]
+    parameters = sum(each.numel() for each in network.parameters())
+    return [*rows, *roofline(flops(network, (side, side)).play, parameters, seconds, peaks, 2 if bf16 else 4)]
 
 
 def players_of(

@@ -28,6 +28,7 @@ def table(network: AnyNetwork, image_size: int) -> list[tuple[str, int, int, int
     """(part, parameters, trainable, FLOPs per image, FLOPs per click) of each child of `network`, the whole last."""
     import torch
 
+    from vfm_isrefiner.models.forms import plain_forms
     from vfm_isrefiner.models.freeze import count_parameters
 
     counts = count_parameters(network)
@@ -35,7 +36,7 @@ def table(network: AnyNetwork, image_size: int) -> list[tuple[str, int, int, int
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     image = torch.zeros(1, 3, image_size, image_size)
     zeros = torch.zeros(1, 4, image_size, image_size)
-    with torch.no_grad():
+    with torch.no_grad(), plain_forms():  # as the paper writes it, part by part
         features, per_image = _counted(network, lambda: network.encode_image(image))
         _, per_click = _counted(network, lambda: network(features, zeros[:, :2], zeros[:, :1], zeros[:, :1]))
     rows: list[tuple[str, int, int, int, int]] = [
