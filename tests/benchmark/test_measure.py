@@ -21,6 +21,7 @@ def test_targets_are_met_or_not_or_cannot_be_told() -> None:
 def test_cells_of_a_row() -> None:
     measure = Measure.of("click", Timing((0.1, 0.2, 0.3)), "ms", Target(250), scale=1e3)
     assert measure.cells() == ("click", "200 ms", "150–250", "≤ 250 ms", "yes")
+    assert Measure("rounds", 6000, "").cells()[1] == "6,000"
     assert Measure("bf16", None, "ms", note="none here").cells()[1] == "not measured"
 
 

@@ -65,8 +65,8 @@ class Measure:
     def cells(self) -> tuple[str, ...]:
         """A row of the table, under HEADER."""
         unit = f" {self.unit}" if self.unit else ""
-        value = "not measured" if self.value is None else f"{self.value:.3g}{unit}"
-        spread = "" if self.quartiles is None else "–".join(f"{number:.3g}" for number in self.quartiles)
+        value = "not measured" if self.value is None else f"{_short(self.value)}{unit}"
+        spread = "" if self.quartiles is None else "–".join(_short(number) for number in self.quartiles)
         target = "" if self.target is None else f"{self.target}{unit}"
         return self.what, value, spread, target, {True: "yes", False: "no", None: ""}[self.met]
 
@@ -118,3 +118,8 @@ class Report:
     def save(self, file: Path) -> None:
         """JSON, whole or not at all."""
         write_whole(file, f"{json.dumps(self.plain(), indent=2)}\n".encode())
+
+
+def _short(number: float) -> str:
+    """Three digits that count, and no power of ten where a person would write none."""
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e7 else f"{number:.3g}"

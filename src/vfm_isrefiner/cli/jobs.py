@@ -59,6 +59,8 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     "model.kind" and "modulation" are short names of the chosen network and modulation; a peer has neither.
     """
     found: dict[str, Any] = {name: _plain(cfg[name]) for name in (*PLAIN, *PLAIN_TOO) if name in cfg}
+    if cfg.get("precision", "float32") != "float32":  # of an evaluation; absent otherwise, as in runs before there was a choice
+        found["precision"] = cfg.precision
     peer = cfg.get("peer") is not None
     for group in ("data", "peer") if peer else GROUPS:
         if cfg.get(group) is not None:

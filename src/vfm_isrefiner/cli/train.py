@@ -225,6 +225,7 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
         scheduler=instantiate(cfg.scheduler),
         first_click_passes=cfg.first_click_passes,
         network_seed=cfg.seed,
+        compile=cfg.compile,
     )
     callbacks: list[Callback] = built(cfg.callbacks)
     loggers = safe_loggers(cfg.logger)

@@ -48,5 +48,6 @@ def deform_conv_by_grid_sample(x: Tensor, offset: Tensor, weight: Tensor, bias: 
     grid = torch.stack([(2 * x_position + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     taps = F.grid_sample(x, grid.view(batch, 9 * height, width, 2), align_corners=False)
     columns = taps.view(batch, channels * 9, height * width)
-    out = weight.flatten(1) @ columns + bias.view(1, -1, 1)
+    # `weight @ columns` would copy the columns wherever the weight has a gradient
+    out = torch.baddbmm(bias.view(1, -1, 1), weight.flatten(1).expand(batch, -1, -1), columns)
     return out.view(batch, -1, height, width)

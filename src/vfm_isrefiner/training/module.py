@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast, final
 
 import torch
@@ -19,6 +20,7 @@ from vfm_isrefiner.metrics import iou
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names, trainable_parameters
 from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.rollout import Network, Round, WholeImage
+from vfm_isrefiner.training.compiled import Compiled
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.full_shard import shard_fully
 
@@ -39,6 +41,11 @@ class InteractiveSegmentation(LightningModule):
         first_click_passes: 1 as in the paper, 2 as released.
         threshold: above this probability a pixel counts as object in the logged IoU.
         network_seed: the seed that torch had when `network` was built; a frozen random backbone is drawn from it again.
+        compile: training runs the network through torch.compile. `round`, which evaluations play, stays as it is: their batches
+            have many sizes.
+
+    Raises:
+        TrainingError: in training, `compile` with parameters that are shared out over devices.
     """
 
     def __init__(
@@ -52,15 +59,18 @@ class InteractiveSegmentation(LightningModule):
         first_click_passes: int = 1,
         threshold: float = 0.5,
         network_seed: int = 0,
+        compile: bool = False,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.compile_network = network, compile
         self.round = Round(cast(Network, network), modulation, first_click_passes=first_click_passes)
-        self.segmenter = WholeImage(self.round)
+        self.trained_round = replace(self.round, network=cast(Network, Compiled(network))) if compile else self.round
+        self.segmenter = WholeImage(self.trained_round)
         self.optimizer, self.scheduler, self.loss = optimizer, scheduler, loss
         self.threshold, self.network_seed = threshold, network_seed
         self.strict_loading = False  # the frozen part is not in the checkpoint; `on_load_checkpoint` checks the rest
         self._prepared: tuple[InstanceBatch, Interaction] | None = None
+        self._stepped: tuple[InstanceBatch, Tensor] | None = None
 
     def prepare(self, batch: InstanceBatch, interaction: Interaction) -> None:
         """Take the clicks and the previous probability with which the coming `training_step` of `batch` starts."""
@@ -70,15 +80,12 @@ class InteractiveSegmentation(LightningModule):
         """The last round, with gradient.
 
         Raises:
-            TrainingError: no clicks were prepared for this batch, or the loss is not a number.
+            TrainingError: no clicks were prepared for this batch.
         """
         interaction = self._take(batch)
-        features, flipped = self.round.encode(batch.image)
-        logits = self.round.logits(features, flipped, interaction.clicks, interaction.prob)
-        loss = self.loss(logits, batch.mask, batch.ignore)
+        logits, loss = self.last_round(batch, interaction)
         mean = loss.mean()
-        if not torch.isfinite(mean):
-            raise TrainingError(self._not_finite(batch, loss))
+        self._stepped = (batch, loss.detach())
         with torch.no_grad():
             reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
         rows = len(batch)
@@ -87,9 +94,27 @@ class InteractiveSegmentation(LightningModule):
         self.log("train/rounds", float(interaction.clicks.label.shape[1]), batch_size=rows)
         return mean
 
+    def last_round(self, batch: InstanceBatch, interaction: Interaction) -> tuple[Tensor, Tensor]:
+        """Logits (B, 1, H, W) and loss (B,) of the round whose clicks and previous probability `interaction` holds."""
+        features, flipped = self.trained_round.encode(batch.image)
+        logits = self.trained_round.logits(features, flipped, interaction.clicks, interaction.prob)
+        return logits, self.loss(logits, batch.mask, batch.ignore)
+
+    def on_after_backward(self) -> None:
+        """Refuse a loss that is not a number, before the optimiser's step; a GPU has its backward pass to do meanwhile.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        stepped, self._stepped = self._stepped, None
+        if stepped is not None and not torch.isfinite(stepped[1].mean()):
+            raise TrainingError(self._not_finite(*stepped))
+
     def configure_model(self) -> None:
         """Lightning's hook before the optimiser is made: `trainer=fsdp` shares the parameters out."""
         if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            if self.compile_network:
+                raise TrainingError("compile=true does not go with trainer=fsdp; take compile=false, or trainer=ddp.")
             shard_fully(self.network, cast(Any, self.device_mesh), self.round.first_click_passes)
 
     def configure_optimizers(self) -> Any:
