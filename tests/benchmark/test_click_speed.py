@@ -4,6 +4,7 @@ import matplotlib.image
 import pytest
 import torch
 
+from vfm_isrefiner.benchmark import forms_speed
 from vfm_isrefiner.benchmark.click_growth import growth
 from vfm_isrefiner.benchmark.click_speed import Played, Scene, beside_plain, measures, plain_vit, roofline
 from vfm_isrefiner.benchmark.drawing import draw_growth, draw_profile
@@ -11,6 +12,7 @@ from vfm_isrefiner.benchmark.machine import Peaks
 from vfm_isrefiner.benchmark.profile import profiled
 from vfm_isrefiner.benchmark.timing import Timing
 from vfm_isrefiner.models.build import build_isrefiner, build_mfp
+from vfm_isrefiner.models.forms import fast
 from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp
 
 CPU = torch.device("cpu")
@@ -79,6 +81,26 @@ def test_the_roofline_counts_the_weights_once() -> None:
     floor, share = roofline(flops=200.0, parameters=10.0, seconds=8.0, peaks=Peaks(100.0, 10.0), width=4)
     assert floor.value == pytest.approx(4000.0)
     assert share.value == pytest.approx(50.0)
+
+
+def test_every_fast_form_stands_beside_its_plain_one(network) -> None:
+    seen = []
+
+    def extract_seen(*_):
+        seen.append(fast())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forms_speed, "extract", extract_seen)
+        rows = forms_speed.forms(network, 64, CPU, repeats=1, warm_up=0)
+    assert seen == [False, True]
+    assert [row.what.partition(",")[0] for row in rows] == [
+        "image extractor",
+        "mask decoder",
+        "pyramid fusion",
+        "upsampling and dynamic convolution",
+    ]
+    without = forms_speed.forms(build_isrefiner("test", image_size=64, use_hq=False).eval(), 64, CPU, repeats=1, warm_up=0)
+    assert len(without) == 3
 
 
 def test_growth_over_clicks_batches_and_sides(network) -> None:

@@ -10,6 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from vfm_isrefiner.benchmark.forms_speed import plainly
 from vfm_isrefiner.benchmark.machine import Peaks
 from vfm_isrefiner.benchmark.measure import Measure, Target
 from vfm_isrefiner.benchmark.timing import Timing, Work, interleaved, ratio, total
@@ -17,7 +18,6 @@ from vfm_isrefiner.click_simulation import next_click
 from vfm_isrefiner.clicks import NEGATIVE, POSITIVE, Clicks
 from vfm_isrefiner.interaction import ImageFeatures
 from vfm_isrefiner.models.build import AnyNetwork
-from vfm_isrefiner.models.forms import plain_forms
 from vfm_isrefiner.models.inference import Inference
 from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.rollout import Network, Round
@@ -112,7 +112,7 @@ def beside_plain(
         played = Played(network, modulation, scene)
         works |= {f"{name} later": played.later, f"{name} encode": played.encode}
         if number == 0:
-            works |= {"plain forms later": _plainly(played.later), "plain forms encode": _plainly(played.encode)}
+            works |= {"plain forms later": plainly(played.later), "plain forms encode": plainly(played.encode)}
             works |= {"modulate": played.modulate, "simulate": played.simulate}
     return interleaved(works, repeats=repeats, warm_up=warm_up, device=device)
 
@@ -165,11 +165,3 @@ def roofline(flops: float, parameters: float, seconds: float, peaks: Peaks, widt
         Measure("floor of a later click", 1e3 * least, "ms", note=note),
         Measure("share of the floor reached", 100 * least / seconds, "%"),
     ]
-
-
-def _plainly(work: Work) -> Work:
-    def plainly() -> None:
-        with plain_forms():
-            work()
-
-    return plainly

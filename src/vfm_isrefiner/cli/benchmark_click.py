@@ -15,6 +15,7 @@ from vfm_isrefiner.benchmark.click_growth import growth
 from vfm_isrefiner.benchmark.click_speed import Played, Scene, beside_plain, measures, plain_vit, roofline
 from vfm_isrefiner.benchmark.drawing import draw_growth, draw_profile
 from vfm_isrefiner.benchmark.eval_speed import flops
+from vfm_isrefiner.benchmark.forms_speed import forms
 from vfm_isrefiner.benchmark.machine import machine, measured_peaks, multiplies_bfloat16
 from vfm_isrefiner.benchmark.measure import Measure, Report, Target
 from vfm_isrefiner.benchmark.profile import profiled
@@ -22,6 +23,7 @@ from vfm_isrefiner.benchmark.timing import interleaved
 from vfm_isrefiner.cli.evaluate import chosen_device, network_of
 from vfm_isrefiner.models.build import BUILDERS, AnyNetwork, build_isrefiner
 from vfm_isrefiner.models.inference import Inference, for_inference
+from vfm_isrefiner.models.isrefiner import ISRefiner
 from vfm_isrefiner.modulation import Modulation, modulate_mfp, modulate_none
 from vfm_isrefiner.predictor import Predictor
 from vfm_isrefiner.rollout import Network
@@ -45,7 +47,10 @@ def run(cfg: DictConfig) -> Report:
     network = network_of(cfg)[0].to(device)
     side = int(network.config["image_size"])
     players = players_of(cfg, network, modulation)
-    rows = [*beside_plain_rows(cfg, network, players, device), *through_predictor(cfg, device)]
+    rows = beside_plain_rows(cfg, network, players, device)
+    if isinstance(network, ISRefiner):
+        rows += forms(network, side, device, repeats=cfg.repeats, warm_up=cfg.warm_up)
+    rows += through_predictor(cfg, device)
     curves = {}
     if cfg.growth:
         numbers = {"clicks": cfg.growth_clicks, "batches": cfg.growth_batches, "sides": cfg.growth_sides}
