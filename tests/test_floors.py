@@ -18,7 +18,7 @@ FLOORS = [
     {"zoom"},
     {"predictor"},
     {"evaluation", "peers"},
-    {"training", "report"},
+    {"training", "report", "batch"},
     {"benchmark"},
     {"cli"},
 ]

@@ -67,6 +67,11 @@ def test_another_way_is_found_out(contest, scenes) -> None:
     assert rows["instances with another click"].value > 0
 
 
+def test_no_round_is_told() -> None:
+    with pytest.raises(ValueError, match="None of the instances can be clicked on"):
+        step_measures([], exact=True)
+
+
 def test_what_is_not_exact_has_no_target() -> None:
     rows = step_measures([Step(0.02, True), Step(0.01, False)], exact=False)
     assert [row.value for row in rows] == [2, 0.02, 1]

@@ -56,7 +56,7 @@ def test_everything_is_timed_in_turn_and_told(network) -> None:
     networks = {"isrefiner": (network, modulate_isrefiner), "mfp": (build_mfp("test", image_size=64).eval(), modulate_mfp)}
     taken = beside_plain(networks, plain_vit(network), 64, CPU, repeats=2, warm_up=0)
     assert {len(timing.seconds) for timing in taken.values()} == {2}
-    rows = {row.what: row for row in measures(taken, list(networks), CPU, bf16=False, targets=False)}
+    rows = {row.what: row for row in measures(taken, list(networks), CPU, bf16=False, compiled=False, targets=False)}
     assert all(row.target is None for row in rows.values())
     assert {"plain ViT", "isrefiner, first click", "plain forms, later click", "mfp, first click"} <= set(rows)
 
@@ -64,7 +64,7 @@ def test_everything_is_timed_in_turn_and_told(network) -> None:
 def test_rows_are_quotients_of_the_same_turn() -> None:
     seconds = {"plain": 1.0, "net later": 1.4, "net encode": 0.4, "plain forms later": 2.0, "plain forms encode": 1.0}
     taken = {name: Timing((value, 2 * value)) for name, value in {**seconds, "modulate": 0.007, "simulate": 0.007}.items()}
-    rows = measures(taken, ["net"], CPU, bf16=False, targets=True)
+    rows = measures(taken, ["net"], CPU, bf16=False, compiled=False, targets=True)
     found = {(row.what, row.unit): row for row in rows}
     later, first = found["net, later click", "× plain ViT"], found["net, first click", "× plain ViT"]
     assert (later.value, later.met) == (pytest.approx(1.4), True)
@@ -72,9 +72,14 @@ def test_rows_are_quotients_of_the_same_turn() -> None:
     assert found["plain forms, first click", "× plain ViT"].value == pytest.approx(3.0)
     share = found["modulation and click simulation", "% of a later click"]
     assert (share.value, share.met) == (pytest.approx(1.0), True)
-    slow = {(row.what, row.unit): row for row in measures(taken, ["net"], torch.device("cuda"), bf16=True, targets=True)}
-    assert slow["net, later click", "× plain ViT"].met is False
+    slow = {
+        (row.what, row.unit): row
+        for row in measures(taken, ["net"], torch.device("cuda"), bf16=True, compiled=True, targets=True)
+    }
+    assert slow["net, later click", "× plain ViT"].target is None, "that is a CPU's"
     assert slow["net, later click", "ms"].met is False
+    emulated = {(row.what, row.unit): row for row in measures(taken, ["net"], CPU, bf16=True, compiled=False, targets=True)}
+    assert emulated["net, later click", "× plain ViT"].met is False
 
 
 def test_the_roofline_counts_the_weights_once() -> None:

@@ -51,7 +51,7 @@ def test_pictures_are_of_the_click(run, tmp_path, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(benchmark_all, "measured", lambda word, settings: seen.append((word, settings)) or {})
     assert run("only=[click,eval]", "figures=pictures", "device=cpu") == 0
-    assert seen == [("click", ["device=cpu", "figures=pictures"]), ("eval", ["device=cpu"])]
+    assert seen == [("click", ["device=cpu", "figures='pictures'"]), ("eval", ["device=cpu"])]
 
 
 def test_an_unknown_part_is_told(run, capsys) -> None:

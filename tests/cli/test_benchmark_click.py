@@ -74,7 +74,7 @@ def test_same_compares_rounds_and_evaluations(run, tmp_path, precision) -> None:
     assert run("same", *SAME, f"precision={precision}", "--json", "same.json") == 0
     rows = {row["what"]: row for row in json.loads((tmp_path / "same.json").read_text())["measures"]}
     assert rows["rounds played both ways"]["value"] == 4
-    assert rows["NoC90 moved by"]["met"] is True
+    assert rows["NoC90 moved by"]["met"] is None, "of an untrained network it says nothing"
     expected = True if precision == "float32" else None
     assert rows["largest difference of a probability"]["met"] is expected
 

@@ -82,3 +82,13 @@ def test_plain_forms_hold_in_all_threads_and_end() -> None:
         thread.join()
     assert seen == [False]
     assert fast()
+
+
+def test_plain_forms_of_two_threads_may_end_in_any_order() -> None:
+    first, second = plain_forms(), plain_forms()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not fast()
+    second.__exit__(None, None, None)
+    assert fast()

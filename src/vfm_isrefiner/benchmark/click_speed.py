@@ -118,17 +118,16 @@ def beside_plain(
 
 
 def measures(
-    taken: Mapping[str, Timing], names: Sequence[str], device: torch.device, *, bf16: bool, targets: bool
+    taken: Mapping[str, Timing], names: Sequence[str], device: torch.device, *, bf16: bool, compiled: bool, targets: bool
 ) -> list[Measure]:
     """The rows of the table; `names` of the networks, the one that the targets are for first, if `targets`."""
     ours, plain = names[0], taken["plain"]
     later = taken[f"{ours} later"]
-    later_target: Target | None = BF16 if bf16 else LATER
-    first_target = None if bf16 else FIRST
-    share_target: Target | None = SIMULATION
-    milliseconds = MILLISECONDS_ON_A_GPU if device.type == "cuda" else None
-    if not targets:
-        later_target = first_target = share_target = milliseconds = None
+    on_cpu = device.type == "cpu"
+    later_target = (BF16 if bf16 else LATER) if targets and on_cpu else None
+    first_target = FIRST if targets and on_cpu and not bf16 else None
+    share_target = SIMULATION if targets else None
+    milliseconds = MILLISECONDS_ON_A_GPU if targets and not on_cpu and bf16 and compiled else None
     rows = [
         Measure.of("plain ViT", plain, "ms", scale=1e3, note="timm's VisionTransformer of the same size, float32, one image"),
         Measure.of(f"{ours}, later click", ratio(later, plain), "× plain ViT", later_target),
@@ -158,7 +157,7 @@ def roofline(flops: float, parameters: float, seconds: float, peaks: Peaks, widt
     """
     least = peaks.floor(flops, parameters * width)
     note = (
-        f"{flops / 1e9:.0f} GFLOPs and {parameters * width / 1e6:.0f} MB of weights; the machine's best is "
+        f"{flops / 1e9:.0f} GFLOPs in the fast forms and {parameters * width / 1e6:.0f} MB, all weights; the machine's best is "
         f"{peaks.flops / 1e9:.0f} GFLOPs/s (matrix product) and {peaks.bytes / 1e9:.1f} GB/s (copy)"
     )
     return [

@@ -157,6 +157,7 @@ def growth(
     device = next(setup.network.parameters()).device
 
     def seconds(count: int, pixels: int) -> float:
+        torch._dynamo.reset()  # each point is a copy of the network, compiled by itself
         step, made = setup.fast(), synthetic_batch(count, pixels, device)
         return interleaved({"": lambda: step(made, 2, 0)}, repeats=repeats, warm_up=1, device=device)[""].median
 

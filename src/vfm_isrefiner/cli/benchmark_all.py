@@ -39,7 +39,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         if settings is None:
             continue
         print(f"\n## {name}\n", flush=True)
-        pictures = [f"figures={cfg.figures}"] if cfg.figures and name == "click" else []
+        pictures = [f"figures='{cfg.figures}'"] if cfg.figures and name == "click" else []
         found[name] = measured(part.word, [f"device={device}", *settings, *pictures])
         if cfg.json:
             write_whole(Path(cfg.json), f"{json.dumps(found, indent=2)}\n".encode())

@@ -58,7 +58,7 @@ class Epoch:
 
 
 def run(cfg: DictConfig) -> list[Epoch]:
-    """Measure as `cfg` (conf/benchmark.yaml) says, print a table and write `cfg.json`.
+    """Measure as `cfg` (conf/benchmark_data.yaml) says, print a table and write `cfg.json`.
 
     Raises:
         ValueError: a number is out of range.

@@ -44,7 +44,7 @@ def run(cfg: DictConfig) -> Report:
     if cfg.rounds:
         rows += step_measures(list(steps(contest, instances, device)), exact=cfg.precision == "float32")
     if cfg.evaluations:
-        rows += evaluation_measures(*both(contest, instances, device))
+        rows += evaluation_measures(*both(contest, instances, device), trained=cfg.checkpoint is not None)
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     report = Report("same", machine(device), settings, rows)
     print(report.markdown())

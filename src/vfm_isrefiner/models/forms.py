@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
-_fast = True
+_lock = Lock()
+_inside = 0  # how many are in `plain_forms`, in all threads
 
 
 def fast() -> bool:
     """Is the fast form to be used?"""
-    return _fast
+    return _inside == 0
 
 
 @contextmanager
 def plain_forms() -> Iterator[None]:
     """Inside, in all threads, every part computes as the paper writes it."""
-    global _fast
-    before, _fast = _fast, False
+    global _inside
+    with _lock:
+        _inside += 1
     try:
         yield
     finally:
-        _fast = before
+        with _lock:
+            _inside -= 1

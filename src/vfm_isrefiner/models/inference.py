@@ -14,6 +14,7 @@ from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.image_extractor import ImageExtractor
 
 PRECISIONS = ("float32", "bf16")
+RECOMPILATIONS = 64  # of all networks of a process together
 Backend = str | Callable[..., Any]
 
 
@@ -26,7 +27,8 @@ def for_inference(
         precision: "float32", or "bf16": matrix products and convolutions in bfloat16, from weights that are kept so; norms,
             softmax and the deformable convolutions stay in float32.
         compiled: by `torch.compile`, with CUDA graphs on a GPU. The first call for each batch size and input size takes a
-            minute or so; batches are filled up to powers of two, so that there are few of them.
+            minute or so; batches are filled up to powers of two, so that there are few of them. Released networks, which mix
+            pairs of rows, are then for even batches.
         backend: of `torch.compile`.
 
     Raises:
@@ -50,6 +52,7 @@ class Inference:
         self._encode: Callable[..., ImageFeatures] = network.encode_image
         self._refine: Callable[..., Tensor] = network
         if backend is not None:
+            allow_many_sizes()
             mode = "reduce-overhead" if backend == "inductor" and _device(network).type == "cuda" else None  # CUDA graphs
             self._encode = torch.compile(network.encode_image, backend=backend, dynamic=False, mode=mode)
             self._refine = torch.compile(network.forward, backend=backend, dynamic=False, mode=mode)
@@ -84,10 +87,15 @@ class Inference:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
 
 
+def allow_many_sizes() -> None:
+    """Lets torch compile networks anew for dozens of batch and input sizes; beyond its usual 8 it falls back without a word."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILATIONS)
+
+
 def _in_bf16(network: AnyNetwork) -> AnyNetwork:
     """A copy whose weights of matrix products and convolutions are bfloat16, so that autocast need not convert them each time.
 
-    Those of the image extractor stay: on a CPU all of it runs in float32, and its deformable convolutions do everywhere.
+    Those of the image extractor stay: its deformable convolutions run in float32 everywhere, on a CPU nearly all of it does.
     """
     network = copy.deepcopy(network).requires_grad_(False)
     kept = {id(module) for part in network.modules() if isinstance(part, ImageExtractor) for module in part.modules()}

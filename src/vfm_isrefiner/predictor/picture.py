@@ -76,9 +76,8 @@ def picture_of(image: ImageLike, image_format: str = "RGB", device: torch.device
             f"An image is a NumPy array (H, W, 3) uint8 RGB, a PIL image or a window of a raster, got {type(image).__name__}."
         )
     _check(pixels)
-    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
-    if planes.data_ptr() == pixels.ctypes.data:  # a caller who draws into its image must not change what is clicked on
-        planes = planes.clone()
+    # a copy always: a caller who draws into its image must not change what is clicked on
+    planes = torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
     return Picture(planes[None].to(device), nodata)
 
 

@@ -236,7 +236,8 @@ def _settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _device_of(network: Network) -> torch.device:
-    parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+    inner = getattr(network, "network", network)  # of one that `for_inference` made
+    parameter = next(inner.parameters(), None) if isinstance(inner, nn.Module) else None
     return torch.device("cpu") if parameter is None else parameter.device
 
 

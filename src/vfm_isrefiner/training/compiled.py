@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vfm_isrefiner.interaction import ImageFeatures
+from vfm_isrefiner.models.inference import allow_many_sizes
 from vfm_isrefiner.rollout import Network
 
 
@@ -23,6 +24,7 @@ class Compiled:
     """
 
     def __init__(self, network: nn.Module, backend: str = "inductor") -> None:
+        allow_many_sizes()
         self._network = network
         self._encode = torch.compile(cast(Network, network).encode_image, backend=backend, fullgraph=True)
         self._call = torch.compile(network, backend=backend, fullgraph=True)
