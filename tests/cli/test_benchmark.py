@@ -81,9 +81,12 @@ def test_wrong_input_is_told(run, capsys, words, status, told):
     assert told in capsys.readouterr().err
 
 
-def test_help_says_what_a_row_is(run, capsys):
+def test_help_names_the_words_and_settings_say_what_a_row_is(run, capsys):
     assert run("--help") == 0
-    assert "isrefiner benchmark data json=speed.json" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert all(f"  {word} " in out for word in benchmark.WORDS)
+    assert run("data", "--settings") == 0
+    assert "A row is one epoch: samples per second" in capsys.readouterr().out
 
 
 def test_the_plain_loop_cuts_the_object(folder):
