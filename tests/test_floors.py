@@ -12,7 +12,7 @@ import vfm_isrefiner
 
 ROOT = Path(vfm_isrefiner.__file__).parent
 FLOORS = [
-    {"clicks", "files", "instance", "interaction"},
+    {"clicks", "device", "files", "instance", "interaction"},
     {"click_maps", "click_simulation", "distance", "modulation", "losses", "metrics", "resample", "geo"},
     {"models", "rollout", "data"},
     {"zoom"},

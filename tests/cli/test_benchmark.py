@@ -1,7 +1,7 @@
 """`isrefiner benchmark data` on images on the disk, and the plain loop that it measures beside the loader."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,19 +31,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, folder):
-    """Runs the command as typed on that folder; gives its exit status."""
-    monkeypatch.chdir(folder)
-
-    def typed(*words):
-        monkeypatch.setattr(sys, "argv", ["isrefiner benchmark", *words])
-        try:
-            benchmark.main()
-        except SystemExit as stop:
-            return stop.code or 0
-        return 0
-
-    return typed
+def run(isrefiner, folder):
+    """Runs the command as typed; gives its exit status."""
+    return partial(isrefiner, "benchmark")
 
 
 def on(folder):

@@ -1,30 +1,20 @@
 """`isrefiner benchmark all`: the settings of every part are composed, and one that fails does not stop the others."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
-from vfm_isrefiner.cli import benchmark, benchmark_all
+from vfm_isrefiner.cli import benchmark_all
 from vfm_isrefiner.cli.settings import composed
 
 PARTS = composed("benchmark_all", []).parts
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Runs the command as typed in an empty folder; gives its exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*words):
-        monkeypatch.setattr(sys, "argv", ["isrefiner benchmark", "all", *words])
-        try:
-            benchmark.main()
-        except SystemExit as stop:
-            return stop.code or 0
-        return 0
-
-    return typed
+def run(isrefiner):
+    """Runs the command as typed; gives its exit status."""
+    return partial(isrefiner, "benchmark", "all")
 
 
 @pytest.mark.parametrize("name", list(PARTS))

@@ -1,11 +1,9 @@
 """`isrefiner benchmark click` and `same` as typed."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
-
-from vfm_isrefiner.cli import benchmark
 
 SMALL = ("model.size=test", "model.image_size=64")
 QUICK = (
@@ -22,19 +20,9 @@ SAME = (*SMALL, "input_size=32", "limit=2", "max_clicks=2", "data.val.synthetic.
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Runs the command as typed in an empty folder; gives its exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*words):
-        monkeypatch.setattr(sys, "argv", ["isrefiner benchmark", *words])
-        try:
-            benchmark.main()
-        except SystemExit as stop:
-            return stop.code or 0
-        return 0
-
-    return typed
+def run(isrefiner):
+    """Runs the command as typed; gives its exit status."""
+    return partial(isrefiner, "benchmark")
 
 
 def test_click_prints_a_table_and_leaves_numbers_and_pictures(run, tmp_path, capsys) -> None:

@@ -1,12 +1,11 @@
 """`isrefiner benchmark train` as typed."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
 from vfm_isrefiner.benchmark.train_memory import Memory
-from vfm_isrefiner.cli import benchmark
 from vfm_isrefiner.cli.settings import composed
 
 QUICK = (
@@ -24,19 +23,9 @@ QUICK = (
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Runs the command in an empty folder; gives its exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*words):
-        monkeypatch.setattr(sys, "argv", ["isrefiner benchmark", "train", *words])
-        try:
-            benchmark.main()
-        except SystemExit as stop:
-            return stop.code or 0
-        return 0
-
-    return typed
+def run(isrefiner):
+    """Runs the command as typed; gives its exit status."""
+    return partial(isrefiner, "benchmark", "train")
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vfm_isrefiner.cli.evaluate import chosen_device
 from vfm_isrefiner.cli.settings import conf_folder
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.evaluation import PROTOCOLS
 from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import save_network

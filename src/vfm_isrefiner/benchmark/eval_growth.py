@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any, final
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -16,47 +14,21 @@ from torch import Tensor
 from vfm_isrefiner import zoom
 from vfm_isrefiner.benchmark.eval_speed import Job
 from vfm_isrefiner.benchmark.measure import Measure
-from vfm_isrefiner.benchmark.timing import once
+from vfm_isrefiner.benchmark.timing import Clocks, once
 from vfm_isrefiner.evaluation import running
 from vfm_isrefiner.instance import Instance
 from vfm_isrefiner.interaction import ImageFeatures
 from vfm_isrefiner.rollout import Network, rollout
 
 # where the loop calls its parts; the network and the modulation are handed over to it
-PLACES: Mapping[str, tuple[tuple[Any, str], ...]] = {
-    "click simulation": ((running, "next_click"),),
-    "scores": ((running.Running, "score"),),
-    "crop and paste": ((zoom, "crop"), (zoom, "paste")),
-    "waiting for data": ((Future, "result"),),
-}
-PARTS = ("network", "modulation", *PLACES)
-
-
-@final
-class Clocks:
-    """Seconds spent in each part of an evaluation; on a GPU each part is waited for, which a real evaluation does not do."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.seconds = device, dict.fromkeys(PARTS, 0.0)
-
-    def around(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """`work`, its time added to that of `part`."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            found = []
-            self.seconds[part] += once(lambda: found.append(work(*args, **kwargs)), self.device)
-            return found[0]
-
-        return timed
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Inside, the loop calls its parts with a clock around them."""
-        with ExitStack() as stack:
-            for part, places in PLACES.items():
-                for owner, name in places:
-                    stack.enter_context(patch.object(owner, name, self.around(part, getattr(owner, name))))
-            yield
+PLACES: tuple[tuple[str, Any, str], ...] = (
+    ("click simulation", running, "next_click"),
+    ("scores", running.Running, "score"),
+    ("crop and paste", zoom, "crop"),
+    ("crop and paste", zoom, "paste"),
+    ("waiting for data", Future, "result"),
+)
+PARTS = ("network", "modulation", *dict.fromkeys(part for part, _, _ in PLACES))
 
 
 @final
@@ -78,9 +50,9 @@ class Timed:
 
 def shares(job: Job, number: int) -> list[Measure]:
     """What an evaluation of the first `number` instances spends its time on, in percent."""
-    clocks = Clocks(job.device)
+    clocks = Clocks(job.device, PARTS)
     timed = replace(job, network=Timed(job.network, clocks), modulation=clocks.around("modulation", job.modulation))
-    with clocks.in_place():
+    with clocks.in_place(PLACES):
         whole = once(lambda: timed.play(number), job.device)
     parts = clocks.seconds | {"everything else": whole - sum(clocks.seconds.values())}
     note = f"these shares are of {whole:.1f} s for {min(number, len(job.instances))} instances, by a clock around each part."

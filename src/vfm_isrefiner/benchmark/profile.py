@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from vfm_isrefiner.benchmark.click_speed import Played
-from vfm_isrefiner.benchmark.timing import once
+from vfm_isrefiner.benchmark.timing import Clocks, once
 
 # (owner below the network, method, label): what is called between the parts counts as the rest
 ENCODE = (("vit", "embed_image", "patch embedding"), ("feature_fusion", "project", "keys and values of F_IFE"))
@@ -54,38 +53,16 @@ def _parts(
     repeats: int,
     known: Callable[[], Any] | None = None,
 ) -> dict[str, float]:
+    places = [
+        (label, getattr(network, owner), method) for owner, method, label in parts if getattr(network, owner, None) is not None
+    ]
     best: dict[str, float] = {}
     for _ in range(repeats):
-        with _clocks(network, parts, device) as seconds:
+        clocks = Clocks(device)
+        with clocks.in_place(places):
             whole = once(work, device)
-        other = whole - sum(seconds.values()) - (once(known, device) if known is not None else 0.0)
-        found = {**seconds, rest: max(0.0, other)}
+        other = whole - sum(clocks.seconds.values()) - (once(known, device) if known is not None else 0.0)
+        found = {**clocks.seconds, rest: max(0.0, other)}
         if not best or sum(found.values()) < sum(best.values()):
             best = found
     return best
-
-
-@contextmanager
-def _clocks(network: nn.Module, parts: tuple[tuple[str, str, str], ...], device: torch.device) -> Iterator[Mapping[str, float]]:
-    """Inside, the parts add their seconds to the mapping; on a GPU each of them is waited for."""
-    seconds: dict[str, float] = {}
-    put: list[tuple[nn.Module, str]] = []
-
-    def around(label: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            found: list[Any] = []
-            seconds[label] = seconds.get(label, 0.0) + once(lambda: found.append(method(*args, **kwargs)), device)
-            return found[0]
-
-        return timed
-
-    try:
-        for owner, method, label in parts:
-            module = getattr(network, owner, None)
-            if module is not None:
-                setattr(module, method, around(label, getattr(module, method)))
-                put.append((module, method))
-        yield seconds
-    finally:
-        for module, method in put:
-            delattr(module, method)  # the class's own shows again

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
+from unittest.mock import patch
 
 import torch
 
@@ -59,6 +61,37 @@ def once(work: Work, device: torch.device | str = "cpu") -> float:
     work()
     _wait_for(device)
     return time.perf_counter() - begun
+
+
+@final
+class Clocks:
+    """Seconds spent in each part of some work; on a GPU each part is waited for, which the work by itself does not do.
+
+    Args:
+        parts: names that are there from the start, with no second.
+    """
+
+    def __init__(self, device: torch.device | str, parts: Iterable[str] = ()) -> None:
+        self.device, self.seconds = device, dict.fromkeys(parts, 0.0)
+
+    def around(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """`work`, its time added to that of `part`."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            found: list[Any] = []
+            seconds = once(lambda: found.append(work(*args, **kwargs)), self.device)
+            self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+            return found[0]
+
+        return timed
+
+    @contextmanager
+    def in_place(self, places: Iterable[tuple[str, Any, str]]) -> Iterator[None]:
+        """Inside, calls of these (part, owner, name of a method or function of the owner) have a clock around them."""
+        with ExitStack() as stack:
+            for part, owner, name in places:
+                stack.enter_context(patch.object(owner, name, self.around(part, getattr(owner, name))))
+            yield
 
 
 def ratio(over: Timing, under: Timing) -> Timing:

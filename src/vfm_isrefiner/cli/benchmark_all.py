@@ -13,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from vfm_isrefiner.benchmark.measure import Report
-from vfm_isrefiner.cli.evaluate import chosen_device
 from vfm_isrefiner.cli.settings import composed
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.files import write_whole
 
 

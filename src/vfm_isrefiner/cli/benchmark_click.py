@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vfm_isrefiner.benchmark.click_growth import growth
 from vfm_isrefiner.benchmark.click_speed import Played, Scene, beside_plain, measures, plain_vit, roofline
@@ -20,7 +20,9 @@ from vfm_isrefiner.benchmark.machine import machine, measured_peaks, multiplies_
 from vfm_isrefiner.benchmark.measure import Measure, Report, Target
 from vfm_isrefiner.benchmark.profile import profiled
 from vfm_isrefiner.benchmark.timing import interleaved
-from vfm_isrefiner.cli.evaluate import chosen_device, network_of
+from vfm_isrefiner.cli.benchmark_report import as_written, check_least, told
+from vfm_isrefiner.cli.evaluate import network_of
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.models.build import BUILDERS, AnyNetwork, build_isrefiner
 from vfm_isrefiner.models.inference import Inference, for_inference
 from vfm_isrefiner.models.isrefiner import ISRefiner
@@ -38,9 +40,7 @@ def run(cfg: DictConfig) -> Report:
     Raises:
         ValueError: a number is out of range, or there is no network of a name.
     """
-    for name in ("repeats", "repeats_of_growth"):
-        if cfg[name] < 1:
-            raise ValueError(f"{name} must be 1 or more, got {cfg[name]}.")
+    check_least(cfg, ("repeats", "repeats_of_growth"))
     torch.manual_seed(0)
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
@@ -58,12 +58,7 @@ def run(cfg: DictConfig) -> Report:
         lists = {name: list(values) for name, values in numbers.items()}
         played = players[network.config["kind"]][0]
         curves = growth(played, modulation, side, device, repeats=cfg.repeats_of_growth, **lists)
-    # as written: the run's folder is known to Hydra's own applications alone
-    settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    report = Report("click", machine(device), settings, rows, curves)
-    print(report.markdown())
-    if cfg.json:
-        report.save(Path(cfg.json))
+    report = told(Report("click", machine(device), as_written(cfg), rows, curves), cfg.json)
     if cfg.figures:
         draw(Path(cfg.figures), report, network, modulation, side, device)
     return report

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch.utils.data import ConcatDataset
 
 from vfm_isrefiner.benchmark.eval_growth import over_clicks, over_instances, shares
 from vfm_isrefiner.benchmark.eval_speed import Job, flops, whole
 from vfm_isrefiner.benchmark.machine import machine, measured_peaks
 from vfm_isrefiner.benchmark.measure import Report
-from vfm_isrefiner.cli.evaluate import chosen_device, chosen_sets, network_of
+from vfm_isrefiner.cli.benchmark_report import as_written, check_least, told
+from vfm_isrefiner.cli.evaluate import chosen_sets, network_of
+from vfm_isrefiner.device import chosen_device
+from vfm_isrefiner.evaluation import EvaluationProtocol
 from vfm_isrefiner.evaluation.loop import Instances
 from vfm_isrefiner.models.build import AnyNetwork
-from vfm_isrefiner.models.inference import for_inference
+from vfm_isrefiner.models.inference import for_inference, usual_passes
 from vfm_isrefiner.rollout import Network
 from vfm_isrefiner.training.evaluate_noc import named
 
@@ -31,9 +33,7 @@ def run(cfg: DictConfig) -> Report:
     Raises:
         ValueError: a number is out of range, or the protocol has no fixed input size.
     """
-    for name in POSITIVE:
-        if cfg[name] < 1:
-            raise ValueError(f"{name} must be 1 or more, got {cfg[name]}.")
+    check_least(cfg, POSITIVE)
     torch.manual_seed(cfg.seed)
     device = chosen_device(cfg.device)
     network, _ = network_of(cfg)
@@ -46,29 +46,27 @@ def run(cfg: DictConfig) -> Report:
             for _ in range(3):
                 job.network.encode_image(torch.rand(rows, 3, *job.size, device=device))
     measures = whole(job, list(cfg.batch_sizes), cfg.repeats, operations, peaks)
-    # as written: the run's folder is known to Hydra's own applications alone
-    settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     report = Report(
         "eval",
         machine(device),
-        settings,
+        as_written(cfg),
         [*measures, *shares(job, cfg.share_instances)],
         {"instances": over_instances(job, list(cfg.growth_instances)), "click": over_clicks(job, cfg.growth_clicks)},
     )
-    print(report.markdown())
-    if cfg.json:
-        report.save(Path(cfg.json))
-    return report
+    return told(report, cfg.json)
 
 
 def job_of(cfg: DictConfig, network: AnyNetwork, device: torch.device) -> Job:
     """The evaluation that `cfg` describes, of `network` moved to `device`."""
-    rule = named(cfg.protocol, cfg.input_size)
-    if cfg.max_clicks is not None:
-        rule = replace(rule, max_clicks=cfg.max_clicks)
-    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
+    rule, passes = rule_of(cfg), cfg.first_click_passes or usual_passes(network.config)
     played = for_inference(network.to(device).eval(), precision=cfg.precision, compiled=cfg.compile)
     return Job(cast(Network, played), instantiate(cfg.modulation), instances_of(cfg), rule, cfg.batch_size, passes, device)
+
+
+def rule_of(cfg: DictConfig) -> EvaluationProtocol:
+    """The protocol that `cfg` names, with its own number of clicks where it gives one."""
+    rule = named(cfg.protocol, cfg.input_size)
+    return rule if cfg.max_clicks is None else replace(rule, max_clicks=cfg.max_clicks)
 
 
 def instances_of(cfg: DictConfig) -> Instances:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
-
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vfm_isrefiner.benchmark.agreement import Contest, both, evaluation_measures, step_measures, steps
 from vfm_isrefiner.benchmark.machine import machine
 from vfm_isrefiner.benchmark.measure import Measure, Report
-from vfm_isrefiner.cli.benchmark_eval import instances_of
-from vfm_isrefiner.cli.evaluate import chosen_device, network_of
-from vfm_isrefiner.models.inference import for_inference
-from vfm_isrefiner.training.evaluate_noc import named
+from vfm_isrefiner.cli.benchmark_eval import instances_of, rule_of
+from vfm_isrefiner.cli.benchmark_report import as_written, check_least, told
+from vfm_isrefiner.cli.evaluate import network_of
+from vfm_isrefiner.device import chosen_device
+from vfm_isrefiner.models.inference import for_inference, usual_passes
 
 
 def run(cfg: DictConfig) -> Report:
@@ -25,18 +22,14 @@ def run(cfg: DictConfig) -> Report:
     Raises:
         ValueError: a number is out of range, or nothing is to be compared.
     """
-    for name in ("limit", "batch_size"):
-        if cfg[name] < 1:
-            raise ValueError(f"{name} must be 1 or more, got {cfg[name]}.")
+    check_least(cfg, ("limit", "batch_size"))
     if not cfg.rounds and not cfg.evaluations:
         raise ValueError("rounds=false evaluations=false leaves nothing to compare; take one of them.")
     torch.manual_seed(cfg.seed)
-    device, rule = chosen_device(cfg.device), named(cfg.protocol, cfg.input_size)
-    if cfg.max_clicks is not None:
-        rule = replace(rule, max_clicks=cfg.max_clicks)
+    device, rule = chosen_device(cfg.device), rule_of(cfg)
     network, _ = network_of(cfg)
     network = network.to(device).eval()
-    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
+    passes = cfg.first_click_passes or usual_passes(network.config)
     fast = for_inference(network, precision=cfg.precision, compiled=cfg.compile)
     contest = Contest(network, fast, instantiate(cfg.modulation), rule, passes, cfg.batch_size)
     instances = instances_of(cfg)
@@ -45,9 +38,4 @@ def run(cfg: DictConfig) -> Report:
         rows += step_measures(list(steps(contest, instances, device)), exact=cfg.precision == "float32")
     if cfg.evaluations:
         rows += evaluation_measures(*both(contest, instances, device), trained=cfg.checkpoint is not None)
-    settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    report = Report("same", machine(device), settings, rows)
-    print(report.markdown())
-    if cfg.json:
-        report.save(Path(cfg.json))
-    return report
+    return told(Report("same", machine(device), as_written(cfg), rows), cfg.json)

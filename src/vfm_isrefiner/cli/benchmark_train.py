@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -29,7 +28,8 @@ from vfm_isrefiner.benchmark.train_speed import (
     steps_of,
     synthetic_batch,
 )
-from vfm_isrefiner.cli.evaluate import chosen_device
+from vfm_isrefiner.cli.benchmark_report import check_least, told
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.training.simulate_clicks import SimulateClicks
 
 SKIPPED = 3  # batches of a training run that do not count
@@ -68,17 +68,13 @@ def run(cfg: DictConfig) -> Report:
     settings = {name: cfg[name] for name in SETTINGS} | {"batch": cfg.data.batch_size, "resident": cfg.data.resident}
     settings["model"] = OmegaConf.to_container(cfg.model, resolve=True)
     report = Report("train", machine(device), settings, measures, {name: curve for name, curve in curves.items() if curve})
-    print(report.markdown())
-    if cfg.json:
-        report.save(Path(cfg.json))
-    return report
+    return told(report, cfg.json)
 
 
 def _check(cfg: DictConfig) -> None:
     least = {"side": 32, "repeats": 1, "warm_up": 0, "batches": 0, "memory_batch": 0}
     for name, value in least.items():
-        if cfg[name] < value:
-            raise ValueError(f"{name} must be {value} or more, got {cfg[name]}.")
+        check_least(cfg, (name,), value)
     if cfg.precision not in PRECISIONS:
         raise ValueError(f"precision={cfg.precision!r} is unknown; take one of {', '.join(PRECISIONS)}.")
 

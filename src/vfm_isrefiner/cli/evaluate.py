@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
-import torch
 from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
@@ -31,12 +30,13 @@ from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.settings import conf_folder, exit_if_a_job_failed, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
 from vfm_isrefiner.data.instance_set import InstanceSet
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.evaluation import EvaluationProtocol
 from vfm_isrefiner.evaluation.ranks import Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.models.freeze import weights_fingerprint
-from vfm_isrefiner.models.inference import for_inference
+from vfm_isrefiner.models.inference import for_inference, usual_passes
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.panels import Draw
@@ -121,7 +121,7 @@ def played(cfg: DictConfig, contestant: Contestant, rule: EvaluationProtocol, ra
 def contestant_of(cfg: DictConfig, network: AnyNetwork, title: str, ranks: Ranks) -> Contestant:
     """The network on the device that `cfg` wants, with its modulation."""
     device = ranks.device(chosen_device(cfg.device))
-    passes = cfg.first_click_passes or (2 if network.config.get("released") else 1)
+    passes = cfg.first_click_passes or usual_passes(network.config)
     label = f"{title} {weights_fingerprint(network)[:16]}"  # of the weights as they were read
     if cfg.precision != "float32":
         label = f"{label} {cfg.precision}"
@@ -159,20 +159,6 @@ def chosen_sets(sets: Mapping[str, InstanceSet], wanted: Sequence[str] | str | N
     if unknown or not names:
         raise ValueError(f"sets={wanted}: there is no set {', '.join(unknown) or 'named'}; choose among {', '.join(sets)}.")
     return {name: sets[name] for name in names}
-
-
-def chosen_device(wanted: str) -> torch.device:
-    """`auto` is the first GPU where there is one.
-
-    Raises:
-        ValueError: a GPU is asked for and there is none.
-    """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(wanted)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={wanted}: torch sees no GPU here; take device=cpu or device=auto.")
-    return device
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="evaluate")

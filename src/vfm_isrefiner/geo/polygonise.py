@@ -12,6 +12,7 @@ from rasterio import features
 from rasterio.crs import CRS
 
 from vfm_isrefiner.geo.area import metres_per_unit
+from vfm_isrefiner.geo.vector import polygonal
 
 IN_PIXELS = Affine.identity()
 
@@ -72,9 +73,8 @@ def _simplified(geometry: shapely.Geometry, crs: CRS | None, tolerance: float) -
 
 def _valid(geometry: shapely.Geometry) -> shapely.Geometry:
     """As polygons that do not cross themselves: a ring that touches itself at a pixel's corner becomes two."""
-    if not shapely.is_valid(geometry):
-        geometry = shapely.make_valid(geometry)
-    if geometry.geom_type in ("Polygon", "MultiPolygon"):
+    if shapely.is_valid(geometry):
         return geometry
-    parts = [part for one in shapely.get_parts(geometry) for part in shapely.get_parts(one) if part.geom_type == "Polygon"]
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    areas = polygonal(shapely.make_valid(geometry))
+    parts = shapely.get_parts(areas)
+    return parts[0] if len(parts) == 1 else areas

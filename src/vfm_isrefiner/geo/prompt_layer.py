@@ -26,7 +26,7 @@ from vfm_isrefiner.geo.prompt_checks import (
     told,
 )
 from vfm_isrefiner.geo.rasterise import draw, in_pixels
-from vfm_isrefiner.geo.vector import VectorError, _check_length, _guarded, _layer_name, _polygonal, _projected
+from vfm_isrefiner.geo.vector import VectorError, check_length, guarded, layer_name, polygonal, projected
 
 OBJECT_FIELD, LABEL_FIELD = "object", "label"
 DRAWN_PIXELS = 1_000_000  # of a polygon that is drawn to see whether a pixel of it lies in the scene
@@ -143,9 +143,9 @@ def _read_file(path: Path, layer: str | None) -> tuple[str | None, NDArray, NDAr
     if not os.path.isfile(path):
         raise VectorError(f"There is no file {path}. Check the path of the prompts.")
     if path.suffix.lower() == ".shp":
-        _check_length(path)
-    name = _layer_name(path, layer)
-    return _guarded(path, lambda: _read(path, name))
+        check_length(path)
+    name = layer_name(path, layer)
+    return guarded(path, lambda: _read(path, name))
 
 
 def _read(path: Path, layer: str) -> tuple[str | None, NDArray, NDArray, dict[str, NDArray]]:
@@ -155,7 +155,7 @@ def _read(path: Path, layer: str) -> tuple[str | None, NDArray, NDArray, dict[st
     order = np.argsort(numbers, kind="stable")
     geometries = shapely.from_wkb(binary, on_invalid="ignore")
     broken = ~shapely.is_valid(geometries) & np.isin(shapely.get_type_id(geometries), (3, 6))
-    geometries[broken] = [_polygonal(shapely.make_valid(one)) for one in geometries[broken]]
+    geometries[broken] = [polygonal(shapely.make_valid(one)) for one in geometries[broken]]
     columns = {str(field): values[order] for field, values in zip(meta["fields"], fields, strict=True)}
     return meta["crs"], numbers[order], geometries[order], columns
 
@@ -164,7 +164,7 @@ def _placed(geometries: NDArray, there: NDArray[np.bool_], source: str | None, g
     """Geometries in (column, row); None for what is not there or has no place in the raster's reference system."""
     placed = np.full(len(geometries), None, dtype=object)
     placed[there] = [
-        None if one is None else in_pixels(one, grid.transform) for one in _projected(geometries[there], source, grid.crs)
+        None if one is None else in_pixels(one, grid.transform) for one in projected(geometries[there], source, grid.crs)
     ]
     return placed
 

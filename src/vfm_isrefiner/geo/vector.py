@@ -90,14 +90,14 @@ def read_polygons(
     if not os.path.isfile(path):
         raise VectorError(f"There is no file {path}. Check the path.")
     if path.suffix.lower() == ".shp":
-        _check_length(path)
-    name = _layer_name(path, layer)
-    info = _guarded(path, lambda: pyogrio.read_info(path, layer=name, force_feature_count=True))
+        check_length(path)
+    name = layer_name(path, layer)
+    info = guarded(path, lambda: pyogrio.read_info(path, layer=name, force_feature_count=True))
     if category_field is not None and category_field not in list(info["fields"]):
         there = ", ".join(map(str, info["fields"])) or "none"
         raise VectorError(f"{path} has no field {category_field!r}; it has {there}. Name one of these as category_field.")
     columns = [] if category_field is None else [category_field]
-    meta, numbers, geometries, fields = _guarded(path, lambda: _read(path, name, columns))
+    meta, numbers, geometries, fields = guarded(path, lambda: _read(path, name, columns))
     if len(numbers) != info["features"]:
         raise VectorError(
             f"{path} says it has {info['features']} features and {len(numbers)} can be read. It is damaged: fetch it again."
@@ -115,7 +115,8 @@ def _read(path: Path, name: str, columns: list[str]) -> tuple[dict[str, Any], ND
         return meta, numbers, shapely.from_wkb(binary, on_invalid="ignore"), fields
 
 
-def _guarded(path: Path, read: Callable[[], Result]) -> Result:
+def guarded(path: Path, read: Callable[[], Result]) -> Result:
+    """What `read` gives; GDAL's faults as a VectorError that names the file."""
     try:
         return read()
     except FAULTS as error:
@@ -125,21 +126,22 @@ def _guarded(path: Path, read: Callable[[], Result]) -> Result:
         ) from error
 
 
-def _check_length(path: Path) -> None:
+def check_length(path: Path) -> None:
     """Refuse a .shp that is shorter than its header says: its last features would be read as empty ones."""
 
     def head() -> bytes:
         with path.open("rb") as file:
             return file.read(28)
 
-    header = _guarded(path, head)
+    header = guarded(path, head)
     said, found = 2 * int.from_bytes(header[24:28], "big"), path.stat().st_size  # ESRI Shapefile Technical Description, p. 3
     if found < said:
         raise VectorError(f"{path} has {found} bytes and says it has {said}. It is cut off: fetch it again.")
 
 
-def _layer_name(path: Path, layer: str | None) -> str:
-    listed = _guarded(path, lambda: [(str(name), kind) for name, kind in pyogrio.list_layers(path)])
+def layer_name(path: Path, layer: str | None) -> str:
+    """`layer`, or the only one that has geometries; a VectorError where that is none or several."""
+    listed = guarded(path, lambda: [(str(name), kind) for name, kind in pyogrio.list_layers(path)])
     names = [name for name, kind in listed if kind is not None]
     if layer is None and len(names) == 1:
         return names[0]
@@ -171,9 +173,9 @@ def _placed(
     finite = np.zeros(len(geometries), bool)
     finite[there] = np.isfinite(shapely.bounds(geometries[there])).all(-1)
     broken = finite & ~shapely.is_valid(geometries)
-    geometries[broken] = [_polygonal(shapely.make_valid(one)) for one in geometries[broken]]
+    geometries[broken] = [polygonal(shapely.make_valid(one)) for one in geometries[broken]]
     usable = finite & (shapely.area(geometries) > 0)
-    moved = np.array(_projected(geometries[usable], layer_crs, crs), dtype=object)
+    moved = np.array(projected(geometries[usable], layer_crs, crs), dtype=object)
     order = np.argsort(numbers[usable], kind="stable")
     chosen = np.flatnonzero(usable)
     features = [
@@ -182,7 +184,7 @@ def _placed(
     return Layer(tuple(features), int((broken & usable).sum()), int((~usable).sum()), int(usable.sum()) - len(features))
 
 
-def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
+def polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     """The parts that are areas."""
     if geometry.geom_type in POLYGONS:
         return geometry
@@ -190,7 +192,7 @@ def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     return shapely.MultiPolygon([part for part in parts if part.geom_type == "Polygon"])
 
 
-def _projected(geometries: NDArray, source: str | None, target: CRS | str | None) -> list[shapely.Geometry | None]:
+def projected(geometries: NDArray, source: str | None, target: CRS | str | None) -> list[shapely.Geometry | None]:
     """In `target`; None for what has no place there."""
     if not len(geometries) or source is None or target is None:
         return list(geometries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import torch
@@ -40,6 +40,11 @@ def for_inference(
     if precision == "float32" and not compiled:
         return network
     return Inference(_in_bf16(network) if precision == "bf16" else network, precision == "bf16", backend if compiled else None)
+
+
+def usual_passes(config: Mapping[str, Any]) -> int:
+    """How often a network of this config plays the first click: the released ones twice (`Round.first_click_passes`)."""
+    return 2 if config.get("released") else 1
 
 
 @final

@@ -118,14 +118,22 @@ class ISRefiner(nn.Module):
             grid = (-(-auxiliary.shape[-2] // 16), -(-auxiliary.shape[-1] // 16))
             hq = self.feature_fusion(self.early_fusion(*early), features.ife, features.ife_kv, grid)
             final_features = final_features + hq
-        if fast():
-            logits = self.dynamic_conv(final_features, token) + self.dynamic_conv.read_upsampled(
-                fused, self.upsample_fused, token
-            )
-        else:
-            logits = self.dynamic_conv(self.upsample_fused(fused) + final_features, token)
+        logits = self.read_mask(fused, final_features, token)
         logits = F.interpolate(logits, size=auxiliary.shape[-2:], mode="bilinear", align_corners=True)
         return logits[..., : size[0], : size[1]]
+
+    def read_mask(self, fused: Tensor, others: Tensor, token: Tensor) -> Tensor:
+        """Eq. 7 on F_final = TC(F'_DFC) + the other terms of eq. 5.
+
+        Args:
+            fused: F'_DFC (B, C, h, w). others: F_multiscale + F_HQ (B, C/4, 4h, 4w). token: Q_final (B, C/4).
+
+        Returns:
+            Logits (B, 1, 4h, 4w).
+        """
+        if fast():
+            return self.dynamic_conv(others, token) + self.dynamic_conv.read_upsampled(fused, self.upsample_fused, token)
+        return self.dynamic_conv(self.upsample_fused(fused) + others, token)
 
     @property
     def _multiple(self) -> int:

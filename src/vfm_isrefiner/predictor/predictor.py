@@ -13,7 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.models.checkpoints import load_any
+from vfm_isrefiner.models.inference import usual_passes
 from vfm_isrefiner.modulation import Modulation, modulate_isrefiner
 from vfm_isrefiner.predictor.feature_cache import CachedRound, FeatureCache
 from vfm_isrefiner.predictor.picture import ImageLike, picture_of
@@ -108,7 +110,7 @@ class Predictor:
         Raises:
             CheckpointError: the file does not fit. ValueError: a setting is out of range, or there is no such device.
         """
-        chosen = _chosen(device)
+        chosen = chosen_device(device)
         network = load_any(path, backbone_checkpoint=backbone_checkpoint, released=released).to(chosen).eval()
         runner = cast(Network, network)
         if precision != "float32" or compiled:
@@ -230,7 +232,7 @@ def _settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     side = config.get("image_size")
     return {
         "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
-        "first_click_passes": 2 if config.get("released") else 1,
+        "first_click_passes": usual_passes(config),
         "calibration": config.get("score_calibration", ()),
     }
 
@@ -239,12 +241,3 @@ def _device_of(network: Network) -> torch.device:
     inner = getattr(network, "network", network)  # of one that `for_inference` made
     parameter = next(inner.parameters(), None) if isinstance(inner, nn.Module) else None
     return torch.device("cpu") if parameter is None else parameter.device
-
-
-def _chosen(device: torch.device | str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device}: torch sees no GPU here; take device='cpu' or device='auto'.")
-    return chosen
