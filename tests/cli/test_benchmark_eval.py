@@ -26,7 +26,8 @@ QUICK = (
 
 def test_numbers_are_printed_and_saved(isrefiner, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark_eval, "measured_peaks", lambda device, dtype: Peaks(1e13, 1e10))  # seconds of large products
-    assert isrefiner("benchmark", "eval", *QUICK, "--json", "speed.json") == 0
+    assert isrefiner("benchmark", "eval", *QUICK, "figures=pictures", "--json", "speed.json") == 0
+    assert (tmp_path / "pictures/evaluation_growth.png").is_file()
     found = json.loads((tmp_path / "speed.json").read_text())
     assert found["benchmark"] == "eval"
     assert found["settings"]["limit"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -10,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch.utils.data import ConcatDataset
 
+from vfm_isrefiner.benchmark.drawing import draw_growth
 from vfm_isrefiner.benchmark.eval_growth import over_clicks, over_instances, shares
 from vfm_isrefiner.benchmark.eval_speed import Job, flops, whole
 from vfm_isrefiner.benchmark.machine import machine, measured_peaks
@@ -53,6 +55,9 @@ def run(cfg: DictConfig) -> Report:
         [*measures, *shares(job, cfg.share_instances)],
         {"instances": over_instances(job, list(cfg.growth_instances)), "click": over_clicks(job, cfg.growth_clicks)},
     )
+    if cfg.figures:
+        where = report.machine.gpu or report.machine.processor
+        draw_growth(report.growth, Path(cfg.figures) / "evaluation_growth.png", f"An evaluation, and one round of it. {where}")
     return told(report, cfg.json)
 
 
