@@ -1,7 +1,8 @@
-"""Files that appear when they are complete."""
+"""Files that appear when they are complete, and their checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -25,3 +26,9 @@ def write_whole(path: Path, content: bytes) -> None:
         size = f"{len(content) / 2**20:.1f} MiB"
         advice = "nothing half-written is left; free some space or choose another place"
         raise OSError(error.errno, f"{path} ({size}) was not written: {error.strerror}; {advice}.") from error
+
+
+def sha256(file: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

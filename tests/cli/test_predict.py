@@ -88,7 +88,6 @@ def test_many_scenes_of_which_one_is_broken(isrefiner, capsys, folder, known):
     [
         (("--out", "a.gpkg", *WORDS), "--prompts FILE is needed"),
         (("--prompts", "prompts.gpkg", *WORDS), "--out FILE is needed"),
-        (("--prompts", "prompts.gpkg", "--out", "a.gpkg"), "--checkpoint FILE is needed"),
         (("--prompts", "prompts.gpkg", "--out", "a.gpkg", "--checkpoint", "none.pth"), "none.pth is not a file"),
         (("--prompts", "prompts.gpkg", "--out", "a.kml", *WORDS), "means no format"),
         (("--prompts", "none.gpkg", "--out", "a.gpkg", *WORDS), "There is no file none.gpkg"),

@@ -14,6 +14,7 @@ from vfm_isrefiner.batch.finished import FinishedLog
 from vfm_isrefiner.batch.output import Outcome, check_category, check_suffix, write_outcome
 from vfm_isrefiner.batch.playing import play
 from vfm_isrefiner.batch.windows import WindowRule
+from vfm_isrefiner.files import sha256
 from vfm_isrefiner.geo.ground import Grid, read_grid
 from vfm_isrefiner.geo.prompt_layer import PromptLayer, read_prompts
 from vfm_isrefiner.geo.stretch import Stretch
@@ -183,8 +184,4 @@ def _digest(path: Path) -> str:
     parts = [path]
     if path.suffix.lower() == ".shp":
         parts += [path.with_suffix(ending) for ending in (".dbf", ".prj") if path.with_suffix(ending).is_file()]
-    digest = hashlib.sha256()
-    for part in parts:
-        with part.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256("".join(sha256(part) for part in parts).encode()).hexdigest()[:16]

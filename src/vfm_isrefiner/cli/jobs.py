@@ -17,7 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from vfm_isrefiner.files import write_whole
+from vfm_isrefiner.files import sha256, write_whole
+from vfm_isrefiner.models.known_files import located
+from vfm_isrefiner.models.network_file import CheckpointError
 from vfm_isrefiner.report.runs import RUN_FILE
 
 # keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, pictures) do not
@@ -225,7 +227,9 @@ def _flat(values: Any, prefix: str) -> dict[str, Any]:
 
 
 def _content(file: Path) -> str:
-    if not file.is_file():  # told by whoever loads it
+    try:
+        file = located(file)
+    except CheckpointError:  # told by whoever loads it
         return str(file)
     state = file.stat()
     return _digest(file, state.st_mtime_ns, state.st_size)
@@ -234,5 +238,4 @@ def _content(file: Path) -> str:
 @cache
 def _digest(file: Path, changed: int, size: int) -> str:
     """Once for each state of a file: settings are asked for several times a run, and weights may be large."""
-    with file.open("rb") as content:
-        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()[:16]}"
+    return f"sha256:{sha256(file)[:16]}"

@@ -15,6 +15,7 @@ COMMANDS = {
     "benchmark": "speed of a click, an evaluation, training and data loading, each beside the plain way",
     "predict": "objects of GeoTIFFs from points or rough polygons in a file, as polygons, COCO or ids; resumable",
     "report": "finished runs side by side: tables, intervals, figures, one page",
+    "checkpoints": "weights that ship with the package, published ones that it reads; what a file holds; conversion",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
     "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
 }
@@ -23,7 +24,7 @@ HELP = f"""Click-based interactive segmentation of remote-sensing images (vfm-is
 
 usage: isrefiner COMMAND [name=value ...]
 
-{chr(10).join(f"  {name:<10}{text}" for name, text in COMMANDS.items())}
+{chr(10).join(f"  {name:<12}{text}" for name, text in COMMANDS.items())}
 
 examples:
   isrefiner demo out=demo                                     no data needed, a few minutes

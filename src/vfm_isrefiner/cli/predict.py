@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vfm_isrefiner.batch.job import Model, Report, Settings
 
+NETWORK = "the network: of isrefiner train, a published one, or a name of isrefiner checkpoints (default: %(default)s)"
 STOPPED = 130  # as shells say of Ctrl-C
 DESCRIPTION = """Objects of georeferenced scenes from prompts in a file: points with an object id and a label (1 on the object,
 0 off it), or rough polygons to refine, in any reference system. A polygon is taken as the object's mask so far, and its
 innermost pixel as a positive click where its id has no positive point. Stopped, the same command goes on where it was."""
 EXAMPLES = """
 examples:
-  isrefiner predict scene.tif --prompts points.gpkg --out masks.gpkg --checkpoint isrefiner.safetensors
-  isrefiner predict scene.tif --prompts rough.geojson --out masks.shp --checkpoint isrefiner.safetensors --simplify 0.5
-  isrefiner predict s2.tif --bands 4,3,2 --stretch percentile --prompts points.gpkg --out coco.json --checkpoint FILE
+  isrefiner predict scene.tif --prompts points.gpkg --out masks.gpkg
+  isrefiner predict scene.tif --prompts rough.geojson --out masks.shp --simplify 0.5
+  isrefiner predict s2.tif --bands 4,3,2 --stretch percentile --prompts points.gpkg --out coco.json
   isrefiner predict scenes.txt --prompts "points/{scene}.gpkg" --out "masks/{scene}.tif" --checkpoint FILE
 
 --out by its suffix: .gpkg, .geojson, .shp: polygons with holes in the scene's reference system, the prompts' attributes,
@@ -44,7 +44,6 @@ def run(args: argparse.Namespace) -> None:
     for name, what in (
         ("prompts", "a file of points or polygons"),
         ("out", "the file to write"),
-        ("checkpoint", "a network, of isrefiner train or a published one; see docs/checkpoints.md"),
     ):
         if getattr(args, name) is None:
             raise ValueError(f"--{name} FILE is needed: {what}.")
@@ -85,15 +84,12 @@ def settings_of(args: argparse.Namespace) -> Settings:
 def model_of(args: argparse.Namespace) -> Model:
     """The predictor, loaded once it is needed, named by the file's content and what else decides its masks."""
     from vfm_isrefiner.batch.job import Model
-    from vfm_isrefiner.models.network_file import must_exist
+    from vfm_isrefiner.files import sha256
+    from vfm_isrefiner.models.known_files import located
     from vfm_isrefiner.predictor import Predictor
 
-    files = [Path(one) for one in (args.checkpoint, args.backbone_checkpoint) if one is not None]
-    digests = []
-    for path in files:
-        must_exist(path)
-        with path.open("rb") as file:
-            digests.append(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}")
+    files = [located(one) for one in (args.checkpoint, args.backbone_checkpoint) if one is not None]
+    digests = [f"{path.name} {sha256(path)[:12]}" for path in files]
 
     def load() -> Predictor:
         return Predictor.from_checkpoint(
@@ -151,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     add("scenes", nargs="+", metavar="SCENE", help="rasters, or a .txt file with one a line")
     add("--prompts", metavar="FILE", help="GeoPackage, GeoJSON or Shapefile; {scene} stands for the scene's name")
     add("--out", metavar="FILE", help="what to write; {scene} stands for the scene's name")
-    add("--checkpoint", metavar="FILE", help="the network: of isrefiner train, or a published one")
+    add("--checkpoint", default="default", metavar="FILE", help=NETWORK)
     add("--backbone-checkpoint", metavar="FILE", help="the frozen backbone of a checkpoint of the trained part alone")
     add("--released", action="store_true", help="play as the released checkpoints were")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from vfm_isrefiner.models.build import AnyNetwork, Dimensions, build_from_config
 from vfm_isrefiner.models.freeze import fingerprint, frozen_names
-from vfm_isrefiner.models.network_file import TRAINED_PART, CheckpointError, must_exist, read_file, save_network
+from vfm_isrefiner.models.known_files import located
+from vfm_isrefiner.models.network_file import TRAINED_PART, CheckpointError, read_file, save_network
 from vfm_isrefiner.models.published_names import NEVER_RUN, PREFIXES, published_name
 from vfm_isrefiner.models.restricted_unpickler import read_tensors
 
@@ -21,14 +22,15 @@ STATE_KEYS = ("state_dict", "model")  # SimpleClick, MFP, VFM-ISRefiner; MAE
 
 
 def load_network(path: str | Path, *, backbone_checkpoint: str | Path | None = None) -> AnyNetwork:
-    """The network of one of our files.
+    """The network of one of our files, or of shipped weights by their name ("default").
 
     A file that holds only the trained part takes its frozen part from `backbone_checkpoint`.
 
     Raises:
         CheckpointError: not one of our files, keys that do not fit, or another backbone than it was trained on.
     """
-    header, state = read_file(Path(path))
+    path = located(path)
+    header, state = read_file(path)
     network = build_from_config(json.loads(header["config"]))
     if header["content"] == TRAINED_PART:
         if backbone_checkpoint is None:
@@ -37,18 +39,18 @@ def load_network(path: str | Path, *, backbone_checkpoint: str | Path | None = N
                 f"(fingerprint {header['backbone'][:12]})."
             )
         load_backbone(network, Path(backbone_checkpoint))
-    _put_ours(network, header, state, Path(path))
+    _put_ours(network, header, state, path)
     return network.eval()
 
 
 def load_any(path: str | Path, *, backbone_checkpoint: str | Path | None = None, released: bool = False) -> AnyNetwork:
-    """A network from any file that we know: ours, or the authors', MFP's or SimpleClick's `.pth`, told by its keys.
+    """A network from any file that we know: ours, or the authors', MFP's or SimpleClick's `.pth`, told by its keys; or shipped
+    weights by their name ("default").
 
     Sizes are read off the file. `released` builds VFM-ISRefiner as its weights were trained (docs/beware.md); the paper's
     own forward otherwise.
     """
-    path = Path(path)
-    must_exist(path)
+    path = located(path)
     if path.suffix == ".safetensors":
         return load_network(path, backbone_checkpoint=backbone_checkpoint)
     state = _published_state(path)
@@ -67,7 +69,7 @@ def load_into(network: AnyNetwork, path: Path) -> None:
     Raises:
         CheckpointError: keys or shapes do not fit, or the backbone is another one.
     """
-    must_exist(path)
+    path = located(path)
     if path.suffix == ".safetensors":
         header, state = read_file(path)
         _put_ours(network, header, state, path)
@@ -88,7 +90,7 @@ def load_backbone(network: AnyNetwork, path: Path) -> None:
     Raises:
         CheckpointError: keys or shapes do not fit.
     """
-    must_exist(path)
+    path = located(path)
     own = network.state_dict()
     wanted = {name for name in own if name.startswith(("vit.", "fpn."))}
     if path.suffix == ".safetensors":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -19,10 +20,14 @@ class CheckpointError(ValueError):
     """A checkpoint that does not fit; the message names what is missing, extra or of another shape."""
 
 
-def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = False) -> Path:
+def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = False, half: bool = False) -> Path:
     """Write one `.safetensors` file: all of the network, or only its trained part and the backbone's fingerprint.
 
     The file appears under `path` when it is complete; a failure leaves nothing half-written.
+
+    Args:
+        half: parameters in float16, half the size; statistics of batch norms stay as they are, and a network that is filled
+            from the file computes in float32 as ever.
 
     Raises:
         CheckpointError: `only_trained` of a network with nothing frozen. OSError: the file could not be written.
@@ -32,9 +37,13 @@ def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = F
         raise CheckpointError(
             "only_trained=True needs a network with a frozen part; this one trains everything: save it whole."
         )
+    if only_trained and half:
+        raise CheckpointError("half=True is for a whole network; a trained part is small and is kept as it is.")
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     if only_trained:
         state = {name: value for name, value in state.items() if name not in frozen}
+    if half:
+        state |= {name: state[name].to(torch.float16) for name, _ in network.named_parameters()}
     header = {
         "format": "vfm_isrefiner",
         "content": TRAINED_PART if only_trained else FULL,

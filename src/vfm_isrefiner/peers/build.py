@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vfm_isrefiner.files import sha256
 from vfm_isrefiner.peers.peer import Peer
 from vfm_isrefiner.peers.process import PeerError, PeerProcess
 
@@ -172,6 +173,5 @@ def _fingerprint(files: Sequence[Path], options: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the answers and lies in our hands: not of the peer's own code and environment."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for file in files:
-        with open(file, "rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+        digest.update(sha256(file).encode())
     return digest.hexdigest()
