@@ -55,6 +55,17 @@ def test_every_object_is_drawn_alike_and_small_ones_never(blocks):
     assert min(count.values()) > 60
 
 
+def test_sizes_are_drawn_alike_where_asked_for(blocks):
+    of = blocks(8)
+    of.records = tuple(replace(record, area=5000 if record.image == "im0" else 300 + record.instance) for record in of.records)
+    large = [
+        sum(samples.sets[0].records[samples.draw(number).objects[0]].area == 5000 for number in range(400))
+        for samples in (TrainingSamples({"a": of}, 400, 64, size_balanced=balanced) for balanced in (False, True))
+    ]
+    assert 30 < large[0] < 75  # one image of eight
+    assert 170 < large[1] < 230  # one octave of two
+
+
 def test_merging_joins_two_objects_of_one_image(blocks):
     of = blocks(4)
     count = 0

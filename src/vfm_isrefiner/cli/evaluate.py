@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,6 +70,8 @@ def play(cfg: DictConfig) -> dict[str, Any]:
     fingerprint = fingerprint_of(settings)
     seed_everything(cfg.seed, workers=True, verbose=False)
     rule, ranks = named(cfg.protocol, cfg.input_size), launched()  # an unknown name is told before anything is loaded
+    if cfg.flip is not None:
+        rule = replace(rule, flip=cfg.flip)
     with instantiate(cfg.peer) if cfg.get("peer") is not None else nullcontext() as peer:
         if peer is not None:
             rule, network, cost = peer.protocol(rule), None, {}

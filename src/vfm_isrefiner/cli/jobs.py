@@ -24,7 +24,7 @@ from vfm_isrefiner.report.runs import RUN_FILE
 
 # keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, pictures) do not
 PLAIN = ("mode", "size", "seed", "budget", "fit", "protocol", "input_size", "first_click_passes", "split", "sets", "limit")
-PLAIN_TOO = ("test", "test_limit", "test_sets", "checkpoint")
+PLAIN_TOO = ("flip", "test", "test_limit", "test_sets", "checkpoint")
 GROUPS = ("model", "modulation", "optimizer", "scheduler", "data")
 CALLBACKS = ("simulate_clicks", "evaluate_noc", "best")  # clicks, and which epoch's weights are kept
 TRAINER = (

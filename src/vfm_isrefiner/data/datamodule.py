@@ -52,6 +52,7 @@ class RemoteSensingInstances(LightningDataModule):
         on_error: what a training file that breaks does. "raise": training ends, naming it; "skip": its sample is replaced by
             another one, and every epoch tells how many were, by image.
         max_skipped: share of an epoch's samples; where more are skipped, training ends all the same.
+        size_balanced: draw small and large objects alike often, by octaves of their area; the paper draws objects alike.
 
     Raises:
         DataError: a number is out of range; see the sets for what else.
@@ -76,6 +77,7 @@ class RemoteSensingInstances(LightningDataModule):
         resident: bool = False,
         on_error: OnError = "raise",
         max_skipped: float = 0.05,
+        size_balanced: bool = False,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -95,7 +97,7 @@ class RemoteSensingInstances(LightningDataModule):
             raise DataError(f"Unknown data.on_error={on_error!r}. Choose one of {', '.join(get_args(OnError))}.")
         if resident and on_error == "skip":
             raise DataError("data.resident=true reads every file at the start and skips none. Take data.on_error=raise.")
-        self.on_error, self.max_skipped = on_error, max_skipped
+        self.on_error, self.max_skipped, self.size_balanced = on_error, max_skipped, size_balanced
         self._skips: Skips | None = None
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._sources = {split: dict(given or {}) for split, given in zip(SPLITS, (train, val, test), strict=True)}
@@ -140,6 +142,7 @@ class RemoteSensingInstances(LightningDataModule):
             self.merge_probability,
             self.seed,
             self._skips,
+            self.size_balanced,
         )
         epoch, start = self._first_position(step)
         sampler = EpochSampler(self.samples_per_epoch, world_size, rank, epoch, start)

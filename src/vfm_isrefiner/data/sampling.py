@@ -37,10 +37,10 @@ class TrainingSamples(Dataset[Instance]):
     """Sample number n = epoch * `samples_per_epoch` + i is a pure function of (`seed`, epoch, i): workers hold no state, and
     any sample can be made again.
 
-    A set is drawn by weight, then one of its objects of at least `min_area`, all alike; with `merge_probability` another object
-    of its image joins it. Of an image larger than `source_size` a window is cut at random such that a random pixel of the
-    object lies in the window's middle half (border permitting). The result is at most `source_size` a side;
-    `InstanceBatch.collate` pads it.
+    A set is drawn by weight, then one of its objects of at least `min_area`, all alike (with `size_balanced`, its size first);
+    with `merge_probability` another object of its image joins it. Of an image larger than `source_size` a window is cut at
+    random such that a random pixel of the object lies in the window's middle half (border permitting). The result is at most
+    `source_size` a side; `InstanceBatch.collate` pads it.
 
     Where a file breaks or an object has no pixel, that is an error; with `skips` it is counted there, and the sample is drawn
     again, as a function of (`seed`, epoch, i, attempt).
@@ -54,6 +54,7 @@ class TrainingSamples(Dataset[Instance]):
         merge_probability: as published, 0.15.
         seed: of everything drawn.
         skips: counts samples that cannot be read and decides how many may be; None allows none.
+        size_balanced: draw the octave of the area first, all alike, then one of its objects.
 
     Raises:
         DataError: no set, a weight without its set or a set without its weight, no positive weight, or a set without a large
@@ -70,6 +71,7 @@ class TrainingSamples(Dataset[Instance]):
         merge_probability: float = 0.15,
         seed: int = 0,
         skips: Skips | None = None,
+        size_balanced: bool = False,
     ) -> None:
         self.skips = skips
         self.sets = list(sets.values())
@@ -78,6 +80,9 @@ class TrainingSamples(Dataset[Instance]):
         self.cumulated = _probabilities(list(sets), weights).cumsum()
         self.cumulated /= self.cumulated[-1]
         self.drawn = [_large_enough(each, min_area) for each in self.sets]
+        self.balanced = (
+            [_octaves(each, drawn) for each, drawn in zip(self.sets, self.drawn, strict=True)] if size_balanced else []
+        )
         self.neighbours = [_by_image(each, drawn) for each, drawn in zip(self.sets, self.drawn, strict=True)]
 
     def __len__(self) -> int:
@@ -89,7 +94,10 @@ class TrainingSamples(Dataset[Instance]):
         again = (attempt,) if attempt else ()
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index, *again)))
         which = int(self.cumulated.searchsorted(rng.random(), side="right"))
-        chosen = int(self.drawn[which][rng.integers(len(self.drawn[which]))])
+        if self.balanced:
+            chosen = int(self.drawn[which][self.balanced[which].searchsorted(rng.random(), side="right")])
+        else:
+            chosen = int(self.drawn[which][rng.integers(len(self.drawn[which]))])
         # Every number is drawn always, so that the probability of merging changes no other draw.
         merges, other, places = rng.random() < self.merge_probability, rng.random(), rng.random(3)
         neighbours = self.neighbours[which][self.sets[which].records[chosen].image]
@@ -144,6 +152,14 @@ def _large_enough(of: InstanceSet, min_area: int) -> np.ndarray:
             "Lower min_area or leave the set out."
         )
     return found
+
+
+def _octaves(of: InstanceSet, drawn: np.ndarray) -> np.ndarray:
+    """Cumulated probabilities of the objects `drawn` such that each octave of area that has any is as likely as another."""
+    octave = np.log2([of.records[index].area for index in drawn]).astype(int)
+    weights = 1 / np.bincount(octave)[octave]
+    cumulated = weights.cumsum()
+    return np.asarray(cumulated / cumulated[-1])
 
 
 def _by_image(of: InstanceSet, indices: np.ndarray) -> dict[str, np.ndarray]:
