@@ -1,0 +1,156 @@
+// The running object: its clicks go to the server one after the other, whatever the hands do meanwhile.
+import { area, count, percent, spokenArea } from "./format.js";
+import { candidates, forget, remember } from "./resume.js";
+
+const isRunning = (state) => Boolean(state && (state.clicks.length || state.editing !== null));
+export const running = ({ state, pending }) => isRunning(state) || pending.length > 0;
+
+export function createSession(store, api, notices, objects, progress) {
+  let last = Promise.resolve();
+  let labelBefore = null; // the label that was current before an object was edited
+
+  // One call at a time, in the order of the hands.
+  function serial(work) {
+    const next = last.then(() => {
+      store.set({ busy: true });
+      return work();
+    });
+    last = next.catch((error) => notices.failed(error)).finally(() => store.set({ busy: false }));
+    return last;
+  }
+
+  const path = (call) => `api/sessions/${store.get().state.session}/${call}`;
+
+  // An object in work keeps its own label; the next one has the label of before.
+  function adopt(state, more = {}) {
+    const { state: held, objects: all, label } = store.get();
+    const [before, now] = [held?.editing ?? null, state.editing ?? null];
+    if (before === null && now !== null) {
+      labelBefore = label;
+      more = { ...more, label: all.get(now)?.label || null, selected: null };
+    } else if (before !== null && now === null) {
+      more = { ...more, label: labelBefore };
+    }
+    store.set({ ...more, state: { ...state, editing: now } });
+    if (state.note) notices.show(state.note);
+  }
+
+  async function begin(scene) {
+    const { author } = store.get();
+    const more = author ? { author } : {};
+    for await (const key of candidates(scene)) {
+      try {
+        await api.get(`api/sessions/${key}`);
+        return await api.post(`api/scenes/${scene}/sessions`, { ...more, resume: key });
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        forget(scene, key);
+      }
+    }
+    return api.post(`api/scenes/${scene}/sessions`, more);
+  }
+
+  async function open(scene) {
+    const state = await begin(scene);
+    await remember(scene, state.session);
+    adopt(state, { pending: [] });
+    if (isRunning(state)) notices.show(`The object you were at is back, with ${count(state.clicks.length, "click")}.`);
+  }
+
+  async function replay({ editing, clicks }) {
+    const held = editing !== null && store.get().objects.get(editing);
+    if (held) adopt(await api.post(path("edit"), { object: held.id, version: held.version }));
+    for (const { x, y, positive } of clicks) adopt(await api.post(path("click"), { x, y, positive }));
+  }
+
+  // The server knows the session no more (it was started anew, say): the clicks are played again in a new one.
+  async function known(call) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      const { state } = store.get();
+      forget(state.scene, state.session);
+      await open(state.scene);
+      if (!isRunning(store.get().state) && isRunning(state)) await replay(state);
+      return call();
+    }
+  }
+
+  function describe({ clicks, polygon, area_m2, area_px, score }) {
+    if (!clicks.length && !polygon) return "No click left.";
+    if (!polygon) return `${count(clicks.length, "click")}, nothing found there yet.`;
+    const quality = score === null ? "" : `, quality ${percent(score)}`;
+    return `${count(clicks.length, "click")}, ${spokenArea(area(area_m2, area_px))}${quality}.`;
+  }
+
+  function click(x, y, positive) {
+    const { scene, pending } = store.get();
+    if (!scene || !store.get().state) return undefined;
+    if (x < -0.5 || y < -0.5 || x > scene.width - 0.5 || y > scene.height - 0.5) {
+      return notices.show("That point lies outside of the scene; click on the picture.");
+    }
+    const mine = { x, y, positive };
+    store.set({ pending: [...pending, mine] });
+    progress.acted();
+    const others = () => store.get().pending.filter((one) => one !== mine);
+    return serial(async () => {
+      try {
+        adopt(await known(() => api.post(path("click"), mine)), { pending: others() });
+        if (!store.get().pending.length) notices.speak(describe(store.get().state));
+      } finally {
+        store.set({ pending: others() });
+      }
+    });
+  }
+
+  const step = (call) => () =>
+    serial(async () => {
+      if (!store.get().state[`can_${call}`]) return;
+      adopt(await known(() => api.post(path(call))));
+      notices.speak(describe(store.get().state));
+    });
+
+  function accept() {
+    return serial(async () => {
+      const { state, label } = store.get();
+      if (!isRunning(state)) return notices.show("Nothing to accept yet; click on an object first.");
+      const answer = await api.post(path("accept"), { label: label ?? "" });
+      objects.put([answer.object]);
+      progress.accepted(state.clicks.length);
+      adopt(answer.state);
+      notices.done(`Saved: ${answer.object.label || "object"} ${answer.object.id}, ${area(answer.object.area_m2, answer.object.area_px)}`);
+    });
+  }
+
+  function discard() {
+    return serial(async () => {
+      const before = store.get().state;
+      if (!isRunning(before)) return;
+      adopt(await known(() => api.post(path("reset"))));
+      const text = before.editing === null ? "Discarded." : "Changes discarded.";
+      notices.undoable(text, () => serial(() => replay(before)));
+    });
+  }
+
+  function edit(object) {
+    return serial(async () => {
+      if (running(store.get())) return notices.show("Accept (Enter) or discard (Esc) the running object first.");
+      try {
+        adopt(await known(() => api.post(path("edit"), { object: object.id, version: object.version })));
+        notices.speak(`Editing ${object.label || "object"} ${object.id}.`);
+      } catch (error) {
+        if (!objects.conflict(error, object.id)) throw error;
+      }
+    });
+  }
+
+  // After the server was away: what it holds is the truth.
+  const refresh = () =>
+    serial(async () => {
+      const { state } = store.get();
+      if (state) adopt(await known(() => api.get(`api/sessions/${store.get().state.session}`)));
+    });
+
+  return { open: (scene) => serial(() => open(scene)), click, undo: step("undo"), redo: step("redo"), accept, discard, edit, refresh };
+}
