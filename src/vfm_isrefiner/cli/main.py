@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "objects of GeoTIFFs from points or rough polygons in a file, as polygons, COCO or ids; resumable",
     "report": "finished runs side by side: tables, intervals, figures, one page",
     "checkpoints": "weights that ship with the package, published ones that it reads; what a file holds; conversion",
+    "calibrate": "make a network's scores tell the IoU, and check that they do",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
     "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
 }
