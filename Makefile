@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-demo: install ## train a small model on drawn scenes and show its clicks before and after (minutes)
+demo: install ## the shipped networks click on drawn scenes: NoC table and a page of pictures in demo/
 	$(BIN)/isrefiner demo out=demo
 
 test: install ## run every test

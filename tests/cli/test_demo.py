@@ -1,8 +1,14 @@
-"""`isrefiner demo` at its smallest: before, training, after, and everything in one folder."""
+"""`isrefiner demo` at its smallest: the shipped networks to a page; with `learn`, before and after a training."""
 
 import json
 
 import pytest
+import torch
+
+from vfm_isrefiner.files import sha256
+from vfm_isrefiner.models import known_files
+from vfm_isrefiner.models.build import build_isrefiner, build_mfp
+from vfm_isrefiner.models.checkpoints import save_network
 
 SMALL = ("data.augmentation.crop_size=64", "data.train.synthetic.count=4", "data.test.synthetic.count=2")
 QUICK = (
@@ -16,8 +22,35 @@ QUICK = (
 )
 
 
-def test_demo_compares_before_and_after(isrefiner, capsys, tmp_path):
-    assert isrefiner("demo", "out=here", *QUICK, "model.image_size=64") == 0
+@pytest.fixture
+def small_weights(tmp_path_factory, monkeypatch):
+    """Untrained networks of width 64 under the names of the shipped ones."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    files = [
+        save_network(network, folder / f"{name}.safetensors")
+        for name, network in (
+            ("default", build_isrefiner("test", image_size=64)),
+            ("default_stage1", build_mfp("test", image_size=64, attention="global")),
+        )
+    ]
+    (folder / known_files.SUMS).write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files))
+    monkeypatch.setattr(known_files, "FOLDER", folder)
+
+
+def test_demo_makes_a_page_of_the_shipped_networks(isrefiner, capsys, tmp_path, small_weights):
+    words = ("data.augmentation.crop_size=64", "data.test.synthetic.count=2", "limit=2", "input_size=64", "panels=1")
+    assert isrefiner("demo", "out=here", *words) == 0
+    out = capsys.readouterr().out
+    assert str(tmp_path / "here" / "report.html") in out
+    assert out.count("NoC80") >= 2  # each network's table
+    page = (tmp_path / "here" / "report.html").read_text()
+    assert all(text in page for text in ("default_stage1", "Where two runs differ most", "data:image/png"))
+    assert len(list((tmp_path / "here/default/panels").glob("*.png"))) == 1
+
+
+def test_learn_compares_before_and_after(isrefiner, capsys, tmp_path):
+    assert isrefiner("demo", "learn", "out=here", *QUICK, "model.image_size=64") == 0
     out = capsys.readouterr().out
     assert str(tmp_path / "here") in out
     folder = tmp_path / "here"
@@ -29,7 +62,7 @@ def test_demo_compares_before_and_after(isrefiner, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "status", "told"),
-    [(["out="], 2, "out= needs the name of a folder"), (["modle.size=test"], 1, "modle")],
+    [(["out="], 2, "out= needs the name of a folder"), (["learn", "modle.size=test"], 1, "modle")],
 )
 def test_wrong_input_is_told(isrefiner, capsys, words, status, told):
     assert isrefiner("demo", *words) == status
@@ -38,4 +71,4 @@ def test_wrong_input_is_told(isrefiner, capsys, words, status, told):
 
 def test_help_shows_examples(isrefiner, capsys):
     assert isrefiner("demo", "--help") == 0
-    assert "isrefiner demo out=demo" in capsys.readouterr().out
+    assert "isrefiner demo learn out=learned" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from vfm_isrefiner.instance import Instance
     from vfm_isrefiner.rollout import Round
 
-DESCRIPTION = """The score that the predictor gives with a mask is an estimate of its IoU. This command plays known objects,
-compares scores with IoUs after each of the first clicks, and, with out=FILE, writes the network with the table that makes them agree.
-Without out=FILE it tells how far they agree already: do that on objects that the table was not made from (split=test)."""
+DESCRIPTION = """The score that the predictor gives with a mask is an estimate of its IoU. This command plays known objects
+and compares scores with IoUs after each of the first clicks. With out=FILE it writes the network with a table that makes them
+agree; without, it tells how far they agree already: do that on objects that the table was not made from (split=test)."""
 EXAMPLES = """examples:
   isrefiner calibrate checkpoint=network.safetensors data=real split=val limit=150 out=calibrated.safetensors half=true
   isrefiner calibrate checkpoint=default data=real split=test sets=isaid limit=100
@@ -30,6 +30,7 @@ settings: those of isrefiner evaluate, and
   out=FILE.safetensors   write the network with its table    half=true    parameters in float16
   clicks=8               of each object
 """
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # raw scores and IoUs
 OWN = {"out": "", "half": "false", "clicks": "8"}
 
 
@@ -69,7 +70,7 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
     played = list(pairs(round, (each[index] for each in chosen for index in range(len(each))), rule))
     if not played:
         raise ValueError("There is no object to play; see data=, split= and sets=.")
-    raw, iou = (np.concatenate([pair[column] for pair in played]) for column in (0, 1))
+    raw, iou = _joined(played)
     own = network.config.get("score_calibration", ())
     errors = {
         "raw": calibration_error(raw, iou),
@@ -82,9 +83,7 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
     return errors
 
 
-def pairs(
-    round: Round, instances: Iterator[Instance], rule: EvaluationProtocol
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def pairs(round: Round, instances: Iterator[Instance], rule: EvaluationProtocol) -> Iterator[Pair]:
     """Of each object that can be clicked on: the raw scores and the IoUs after each click."""
     from vfm_isrefiner.evaluation import trace
     from vfm_isrefiner.evaluation.running import described
@@ -99,7 +98,7 @@ def pairs(
         yield np.array([raw_score(prob[0, 0].numpy(), rule.threshold) for prob in history]), np.array(found)
 
 
-def across_halves(played: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
+def across_halves(played: Sequence[Pair]) -> float:
     """The error of a table on objects that it was not made from; NaN for a single object."""
     from vfm_isrefiner.predictor.scores import calibrated, calibration_error, fit_calibration
 
@@ -107,10 +106,14 @@ def across_halves(played: list[tuple[NDArray[np.float64], NDArray[np.float64]]])
         return float("nan")
     found = []
     for one, other in ((0, 1), (1, 0)):
-        fitted = fit_calibration(*(np.concatenate([pair[column] for pair in played[one::2]]) for column in (0, 1)))
-        raw, iou = (np.concatenate([pair[column] for pair in played[other::2]]) for column in (0, 1))
-        found.append(calibration_error([calibrated(score, fitted) for score in raw], iou))
+        (raw, iou), (raw_of_others, iou_of_others) = _joined(played[one::2]), _joined(played[other::2])
+        fitted = fit_calibration(raw, iou)
+        found.append(calibration_error([calibrated(score, fitted) for score in raw_of_others], iou_of_others))
     return sum(found) / 2
+
+
+def _joined(played: Sequence[Pair]) -> Pair:
+    return np.concatenate([raw for raw, _ in played]), np.concatenate([iou for _, iou in played])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`isrefiner demo`: a small network learns on drawn scenes, with the clicks it needs before and after."""
+"""`isrefiner demo`: the shipped networks on drawn scenes, or, with `learn`, a small network before and after its training."""
 
 from __future__ import annotations
 
@@ -12,29 +12,62 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-DESCRIPTION = """The whole job on drawn aerial scenes, with no data to download: evaluate an untrained small network, train it
-for a few minutes, evaluate it again. Leaves a table, click-by-click pictures and the curve of mean IoU in one folder.
+DESCRIPTION = """The shipped networks click on drawn aerial scenes, with no data to download: a table of the clicks they need,
+click-by-click pictures, the curve of the mean IoU, and one page with all of it. With `learn`: a small untrained network is
+evaluated, trained for some minutes, and evaluated again.
 """
 EXAMPLES = """examples:
-  isrefiner demo                                   about five minutes on two cores
-  isrefiner demo out=demo trainer=gpu
-  isrefiner demo out=quick trainer.max_epochs=1    any setting of isrefiner train
+  isrefiner demo                                         a minute or two on two cores; leaves demo/report.html
+  isrefiner demo out=demo limit=60                       any setting of isrefiner evaluate
+  isrefiner demo learn out=learned                       about five minutes on two cores
+  isrefiner demo learn out=quick trainer.max_epochs=1    any setting of isrefiner train
 """
+# default_stage1 is MFP's network and so is played with MFP's modulation
+NETWORKS = {"default": (), "default_stage1": ("modulation=mfp",)}
+SCENES = (
+    "data=synthetic",
+    "split=test",
+    "data.augmentation.crop_size=320",
+    "limit=20",
+    "flip=false",
+    "input_size=320",
+    "panels=4",
+)
 
 
-def run(cfg: DictConfig) -> dict[str, Any]:
+def show(out: Path, settings: list[str]) -> Path:
+    """Play the shipped networks and make the page; everything is left in `out`.
+
+    Returns:
+        The page's file.
+    """
+    from vfm_isrefiner.cli import evaluate, report
+    from vfm_isrefiner.cli.settings import composed
+
+    begun = time.monotonic()
+    for name, own in NETWORKS.items():
+        print(f"{name} on drawn scenes")
+        words = [f"checkpoint={name}", f"name={name}", *SCENES, *own, *settings, f"paths.run={out / name}"]
+        evaluate.run(composed("evaluate", words))
+    wanted = report.Wanted(
+        (str(out),), out, quoted=False, panels=3, title="VFM-ISRefiner: the shipped networks on drawn scenes"
+    )
+    page = report.run(wanted)
+    print(f"{time.monotonic() - begun:.0f} s. Open {page.resolve()}; click-by-click pictures are in {out / 'default/panels'}.")
+    return page
+
+
+def learn(cfg: DictConfig) -> dict[str, Any]:
     """Before, training, after; everything is left in `cfg.paths.run`.
 
     Returns:
         The summary of the untrained and of the trained network.
     """
-    from vfm_isrefiner.cli.settings import quiet
     from vfm_isrefiner.cli.train import held_out_scores, parts
     from vfm_isrefiner.files import write_whole
     from vfm_isrefiner.models.checkpoints import save_network
     from vfm_isrefiner.report import figures, tables
 
-    quiet()
     folder, begun = Path(cfg.paths.run), time.monotonic()
     module, datamodule, trainer = parts(cfg)
     datamodule.prepare_data()
@@ -60,18 +93,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="isrefiner demo", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("settings", nargs="*", metavar="out=FOLDER | name=value", help="where to, and settings of the training")
+    parser.add_argument("settings", nargs="*", metavar="learn | out=FOLDER | name=value", help="what, where to, and settings")
     settings = parser.parse_args().settings
     out = [word.removeprefix("out=") for word in settings if word.startswith("out=")] or ["demo"]
-    rest = [word for word in settings if not word.startswith("out=")]
+    rest = [word for word in settings if not word.startswith("out=") and word != "learn"]
     if not out[-1]:
         print("error: out= needs the name of a folder, such as out=demo", file=sys.stderr)
         sys.exit(2)
 
-    from vfm_isrefiner.cli.settings import composed, short_errors
+    from vfm_isrefiner.cli.settings import composed, quiet, short_errors
 
     with short_errors():
-        run(composed("train", ["experiment=demo", f"paths.run={out[-1]}", *rest]))
+        quiet()
+        if "learn" in settings:
+            learn(composed("train", ["experiment=demo", f"paths.run={out[-1]}", *rest]))
+        else:
+            show(Path(out[-1]), rest)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ COMMANDS = {
     "checkpoints": "weights that ship with the package, published ones that it reads; what a file holds; conversion",
     "calibrate": "make a network's scores tell the IoU, and check that they do",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
-    "demo": "train a small model on drawn scenes for some minutes and show its clicks before and after",
+    "demo": "the shipped networks on drawn scenes: a table and a page; or a small one before and after training",
 }
 
 HELP = f"""Click-based interactive segmentation of remote-sensing images (vfm-isrefiner {__version__}).
