@@ -19,7 +19,7 @@ FLOORS = [
     {"predictor"},
     {"evaluation", "peers"},
     {"training", "report", "batch"},
-    {"benchmark"},
+    {"benchmark", "annotator"},
     {"cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -30,6 +30,9 @@ RESERVED = {
     "shapely": {"geo"},
     "hydra": {"cli"},
     "omegaconf": {"cli"},
+    "fastapi": {"annotator"},
+    "starlette": {"annotator"},
+    "uvicorn": {"annotator"},
     "wandb": {"training", "cli"},
     "lightning": {"training", "cli", "data/datamodule.py"},
 }

@@ -84,7 +84,7 @@ def play(predictor: Predictor, scene: Scene, objects: Sequence[Prompts], rule: W
 
 def _play_one(session: Session, one: Prompts, window: Window, size: tuple[int, int]) -> Finished:
     clicks = [
-        Click(_within(x - window.left, session.size[1]), _within(y - window.top, session.size[0]), bool(positive))
+        Click(within(x - window.left, session.size[1]), within(y - window.top, session.size[0]), bool(positive))
         for (x, y), positive in zip(one.points, one.positive, strict=True)
     ]
     area = one.mask(window.rows, window.columns)
@@ -94,7 +94,7 @@ def _play_one(session: Session, one: Prompts, window: Window, size: tuple[int, i
         if not one.positive.any():
             clicks.insert(0, innermost(area))
     found = session.play(clicks)
-    cut = _is_cut(found.mask, clicks, window, size)
+    cut = is_cut(found.mask, clicks, window, size)
     return Finished.of(one.name, found.mask, (window.top, window.left), found.score, len(clicks), cut)
 
 
@@ -104,12 +104,12 @@ def innermost(area: NDArray[np.bool_]) -> Click:
     return Click(float(column), float(row))
 
 
-def _within(at: float, length: int) -> float:
+def within(at: float, length: int) -> float:
     """A position on the image's very edge, as a number that is inside of it in float32 too."""
     return min(at, float(np.nextafter(np.float32(length - 0.5), np.float32(0))))
 
 
-def _is_cut(mask: NDArray[np.bool_], clicks: Sequence[Click], window: Window, size: tuple[int, int]) -> bool:
+def is_cut(mask: NDArray[np.bool_], clicks: Sequence[Click], window: Window, size: tuple[int, int]) -> bool:
     """Does the piece of a positive click touch a border of the window at which the scene goes on?"""
     edges = [
         line

@@ -82,6 +82,11 @@ class RasterWindows:
             self._dataset.close()
             raise
 
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """1-based bands of red, green and blue; one where the file has a palette."""
+        return tuple(self._bands)
+
     def _find_limits(self, stretch: Stretch, percentiles: tuple[float, float], folder: str | Path | None) -> Limits | None:
         """None where values are taken as they are."""
         dtype = np.dtype(self._dataset.dtypes[0])

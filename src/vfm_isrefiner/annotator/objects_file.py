@@ -1,0 +1,224 @@
+"""`ObjectsFile`: the GeoPackage of one scene's objects, row by row, one transaction a change."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, final
+
+import numpy as np
+
+from vfm_isrefiner.annotator.accepted import Accepted
+from vfm_isrefiner.annotator.refusal import Refusal
+from vfm_isrefiner.geo.geopackage import blob_of, box_of_blob, connect, create_layer, geometry_of, layer_crs
+from vfm_isrefiner.geo.ground import Grid
+from vfm_isrefiner.geo.outline import on_ground, outline_in_pixels
+
+LAYER = "objects"
+COLUMNS: dict[str, Any] = {
+    "id": np.array([], np.int64),
+    "label": np.array([], object),
+    "area_m2": np.array([], np.float64),
+    "area_px": np.array([], np.int64),
+    "score": np.array([], np.float64),
+    "clicks": np.array([], object),
+    "author": np.array([], object),
+    "version": np.array([], np.int64),
+    "created": np.array([], "datetime64[ms]"),
+    "changed": np.array([], "datetime64[ms]"),
+}
+# GDAL and QGIS pass over tables of this prefix that they do not know, and list all others
+RUNNING, COUNTER = "gpkg_isrefiner_running", "gpkg_isrefiner_version"
+ABOUT = "Made by isrefiner annotate for "  # begins the layer's description
+
+
+@final
+class ObjectsFile:
+    """Opened, checked and claimed for this process. One thread at a time.
+
+    Args:
+        path: made where there is none, gone on with where it is one of this scene.
+        grid: of the scene.
+
+    Raises:
+        ValueError: `path` is something else, belongs to another scene, or is open in another process.
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, grid: Grid) -> None:
+        self.path, self.grid = path, grid
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._claim = _claimed(path)
+        try:
+            if not path.exists():
+                create_layer(path, LAYER, COLUMNS, grid.crs)
+            found = layer_crs(path, LAYER)
+            self._file = connect(path)
+            try:
+                self._prepare(found)
+            except BaseException:
+                self._file.close()
+                raise
+        except BaseException:
+            self._claim.close()
+            raise
+
+    def _prepare(self, crs: Any) -> None:
+        """Check that the file is ours, and add the tables of running objects."""
+        info = list(self._file.execute(f"PRAGMA table_info({LAYER})"))
+        if missing := [name for name in COLUMNS if name not in {row[1] for row in info}]:
+            raise ValueError(
+                f"{self.path} has a layer {LAYER} without the columns {', '.join(missing)}: isrefiner annotate did not make "
+                "it. Name another --out."
+            )
+        if crs != self.grid.crs:
+            raise ValueError(f"{self.path} holds objects in {crs}, and the scene is in {self.grid.crs}. Name another --out.")
+        known = "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?"
+        self._geometry, self._system = self._file.execute(known, (LAYER,)).fetchone()
+        self._key = next(row[1] for row in info if row[5])
+        with self.writing():
+            self._file.execute(f"CREATE TABLE IF NOT EXISTS {RUNNING} (session TEXT PRIMARY KEY, state TEXT, changed TEXT)")
+            self._file.execute(f"CREATE TABLE IF NOT EXISTS {COUNTER} (version INTEGER)")
+            if self._file.execute(f"SELECT count(*) FROM {COUNTER}").fetchone()[0] == 0:
+                self._file.execute(f"INSERT INTO {COUNTER} VALUES (0)")
+            self._check_scene()
+
+    def _check_scene(self) -> None:
+        """The description of the layer says which pixels it was drawn on."""
+        pixels = f"{ABOUT}{self.grid.size[1]}x{self.grid.size[0]} pixels at {list(self.grid.transform)[:6]}"
+        (said,) = self._file.execute("SELECT description FROM gpkg_contents WHERE table_name = ?", (LAYER,)).fetchone()
+        if not said:
+            self._file.execute("UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (pixels, LAYER))
+        elif said.startswith(ABOUT) and said != pixels:
+            raise ValueError(f"{self.path} belongs to another scene ({said}; this one: {pixels}). Name another --out.")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction, on the disk when it ends; nothing of it where the body raises.
+
+        Raises:
+            Refusal: 503, the file is locked by another program, or the disk refuses.
+        """
+        try:
+            self._file.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._file.execute("COMMIT")
+            except BaseException:
+                if self._file.in_transaction:
+                    self._file.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise Refusal(
+                503,
+                f"{self.path.name} could not be written ({error}): nothing was changed. Close it in other programs or free "
+                "some space, and try again.",
+                headers={"Retry-After": "2"},
+            ) from error
+
+    def version(self) -> int:
+        """The number of the last change."""
+        return int(self._file.execute(f"SELECT version FROM {COUNTER}").fetchone()[0])
+
+    def advance(self) -> int:
+        """The number of the change that is being written."""
+        self._file.execute(f"UPDATE {COUNTER} SET version = version + 1")
+        return self.version()
+
+    def last_id(self) -> int:
+        """The largest id that was ever given."""
+        row = self._file.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (LAYER,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def objects(self) -> Iterator[Accepted]:
+        """All that have a geometry."""
+        names = ", ".join(COLUMNS)
+        for key, blob, *row in self._file.execute(f'SELECT "{self._key}", "{self._geometry}", {names} FROM {LAYER}'):
+            if blob is not None:
+                outline = outline_in_pixels(geometry_of(blob), self.grid.transform)
+                yield accepted_of(key, outline, dict(zip(COLUMNS, row, strict=True)))
+
+    def put(self, one: Accepted) -> None:
+        """Insert or replace the row of this id."""
+        geometry = on_ground(one.outline, self.grid.transform)
+        blob = blob_of(geometry, self._system)
+        values = row_of(one)
+        exists = self._file.execute(f'SELECT 1 FROM {LAYER} WHERE "{self._key}" = ?', (one.id,)).fetchone()
+        if exists:  # not "INSERT OR REPLACE", which would drop columns that somebody added
+            told = ", ".join(f"{name} = ?" for name in values)
+            sql = f'UPDATE {LAYER} SET "{self._geometry}" = ?, {told} WHERE "{self._key}" = ?'
+            self._file.execute(sql, (blob, *values.values(), one.id))
+        else:
+            marks = ", ".join("?" * (2 + len(values)))
+            sql = f'INSERT INTO {LAYER} ("{self._key}", "{self._geometry}", {", ".join(values)}) VALUES ({marks})'
+            self._file.execute(sql, (one.id, blob, *values.values()))
+        left, right, bottom, top = box_of_blob(blob)
+        self._file.execute(
+            "UPDATE gpkg_contents SET last_change = :now, min_x = min(ifnull(min_x, :left), :left), "
+            "min_y = min(ifnull(min_y, :bottom), :bottom), max_x = max(ifnull(max_x, :right), :right), "
+            "max_y = max(ifnull(max_y, :top), :top) WHERE table_name = :layer",
+            {"now": one.changed, "left": left, "bottom": bottom, "right": right, "top": top, "layer": LAYER},
+        )
+
+    def remove(self, number: int) -> None:
+        """The row of this id."""
+        self._file.execute(f'DELETE FROM {LAYER} WHERE "{self._key}" = ?', (number,))
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """What was put for each session, those changed last first."""
+        rows = self._file.execute(f"SELECT session, state FROM {RUNNING} ORDER BY changed DESC").fetchall()
+        return {session: json.loads(state) for session, state in rows}
+
+    def put_running(self, session: str, state: dict[str, Any], now: str) -> None:
+        """Keep what makes the running object of a session."""
+        self._file.execute(f"INSERT OR REPLACE INTO {RUNNING} VALUES (?, ?, ?)", (session, json.dumps(state), now))
+
+    def forget_running(self, session: str) -> None:
+        """Drop what was put for it."""
+        self._file.execute(f"DELETE FROM {RUNNING} WHERE session = ?", (session,))
+
+    def close(self) -> None:
+        """Give the file free."""
+        self._file.close()
+        self._claim.close()
+
+
+def row_of(one: Accepted) -> dict[str, Any]:
+    """The attributes as SQLite takes them."""
+    names = ("id", "label", "area_m2", "area_px", "score", "author", "version", "created", "changed")
+    return {name: getattr(one, name) for name in names} | {"clicks": json.dumps(one.clicks)}
+
+
+def accepted_of(key: int, outline: Any, row: dict[str, Any]) -> Accepted:
+    """A row; what other programs left out is filled in."""
+    try:
+        clicks = tuple((float(x), float(y), bool(positive)) for x, y, positive in json.loads(row["clicks"] or "[]"))
+    except (ValueError, TypeError):
+        clicks = ()
+    return Accepted(
+        int(key),
+        outline,
+        str(row["label"] or ""),
+        row["area_m2"],
+        int(row["area_px"] if row["area_px"] is not None else round(outline.area)),
+        float(row["score"] or 0.0),
+        clicks,
+        str(row["author"] or ""),
+        int(row["version"] or 0),
+        str(row["created"] or ""),
+        str(row["changed"] or ""),
+    )
+
+
+def _claimed(path: Path) -> IO[bytes]:
+    claim = path.with_name(f".{path.name}.lock").open("ab")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        claim.close()
+        raise ValueError(f"Another isrefiner annotate has {path} open. Use its page, or name another --out.") from error
+    return claim
