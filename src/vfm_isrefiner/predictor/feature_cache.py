@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -64,11 +65,14 @@ class CachedRound:
 
     What was encoded is known by the content of the image or crop, so that undo, the next object on the same image and another
     session on it find it, with no word of where a crop comes from.
+
+    Attributes:
+        lock: held while `round` works; `nullcontext()` where `round` takes care of several callers by itself.
     """
 
     round: RoundLike
     cache: FeatureCache
-    lock: Lock = field(default_factory=Lock)
+    lock: AbstractContextManager[Any] = field(default_factory=Lock)
 
     @property
     def flip(self) -> bool:

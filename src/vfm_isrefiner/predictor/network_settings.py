@@ -1,0 +1,46 @@
+"""What a network itself decides of how it is played: crops, passes, calibration, device, who may share a forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from vfm_isrefiner.models.inference import usual_passes
+from vfm_isrefiner.predictor.gathering import GatheredRound
+from vfm_isrefiner.rollout import Network, Round
+from vfm_isrefiner.zoom import ZoomRule
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network's config says of how to play it: "zoom", "first_click_passes" and "calibration" of `Predictor`."""
+    side = config.get("image_size")
+    return {
+        "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
+        "first_click_passes": usual_passes(config),
+        "calibration": config.get("score_calibration", ()),
+    }
+
+
+def device_of(network: Network) -> torch.device:
+    """That of its parameters; the CPU where it has none."""
+    inner = getattr(network, "network", network)  # of one that `for_inference` made
+    parameter = next(inner.parameters(), None) if isinstance(inner, nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+def gathered(round: Round, most: int, waiting: int) -> GatheredRound:
+    """`round` for several sessions in one forward.
+
+    Raises:
+        ValueError: its network mixes the rows of a batch, or a number is out of range.
+    """
+    config = getattr(round.network, "config", {})
+    if config.get("released") and config.get("kind") == "isrefiner" and most > 1 and not round.flip:
+        raise ValueError(
+            f"gather={most} does not go with the released VFM-ISRefiner, which mixes pairs of rows: a click would depend on "
+            "another session's. Use flip=True, where the two are an image and its mirror, or gather=1."
+        )
+    return GatheredRound(round, most, waiting)
