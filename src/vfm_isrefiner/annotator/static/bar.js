@@ -1,5 +1,6 @@
 // The bar at the foot of the map: what the running object is like, or what to do next.
 import { area, colourOf, count, percent } from "./format.js";
+import { running } from "./session.js";
 
 export function watchBar(store) {
   const bar = document.getElementById("bar");
@@ -18,8 +19,8 @@ export function watchBar(store) {
   }
 
   function draw(values) {
-    const { state, pending, scene, label, labels } = values;
-    const works = Boolean(state && (state.clicks.length || state.editing !== null)) || pending.length > 0;
+    const { state, scene, label, labels } = values;
+    const works = running(values);
     text.textContent = words(values);
     text.title = works && state?.score !== null ? "The share is the quality that the model expects: overlap with the true object" : "";
     dot.hidden = !scene;

@@ -1,11 +1,13 @@
 // Every command of the page, once: its keys, its words in the help sheet, and what it does.
 // A key is written as the browser names it; "Mod" is Control, or Command on a Mac; "Shift" is named where it matters.
 
+import { running } from "./session.js";
+
 export function createCommands({ store, map, cursor, session, objects, notices, parts }) {
   const values = () => store.get();
   const display = (change) => store.set({ display: { ...values().display, ...change } });
   const selected = () => values().objects.get(values().selected);
-  const isRunning = () => Boolean(values().state && (values().state.clicks.length || values().state.editing !== null));
+  const isRunning = () => running(values());
 
   function select(object, none) {
     if (!object) return notices.show(none);
@@ -22,8 +24,14 @@ export function createCommands({ store, map, cursor, session, objects, notices, 
   }
 
   function escape() {
-    if (isRunning() || values().pending.length) return session.discard();
+    if (isRunning()) return session.discard();
     return store.set({ selected: null });
+  }
+
+  // While an object runs the key takes its last click back: that is what the hand means.
+  function remove() {
+    if (isRunning()) return session.undo();
+    return selected() ? objects.remove(values().selected) : noObject();
   }
 
   function opacity(step) {
@@ -59,7 +67,7 @@ export function createCommands({ store, map, cursor, session, objects, notices, 
     { id: "accept", group: "Object", name: "Accept", keys: ["Enter"], onMap: true, enabled: isRunning, run: session.accept },
     { id: "discard", group: "Object", name: "Discard, or choose none", keys: ["Escape"], enabled: isRunning, run: escape },
     { id: "edit", group: "Object", name: "Edit the chosen object", mouse: "Click on it", keys: ["e"], run: () => (selected() ? session.edit(selected()) : noObject()) },
-    { id: "delete", group: "Object", name: "Delete the chosen object", keys: ["Delete", "Backspace"], run: () => (selected() ? objects.remove(values().selected) : noObject()) },
+    { id: "delete", group: "Object", name: "Delete the chosen object", keys: ["Delete", "Backspace"], run: remove },
     { id: "labels", group: "Object", name: "Label of this or the chosen object", shown: ["1", "…", "9"], keys: [] },
     { id: "label-0", group: "Object", name: "No label", keys: ["0"], run: () => setLabel(null) },
     ...digits,

@@ -16,6 +16,7 @@ export function createHelp(store) {
     kept.write("singleKeys", letters.checked);
     store.set({ singleKeys: letters.checked });
   });
+  document.getElementById("help-close").addEventListener("click", () => sheet.close());
   sheet.addEventListener("click", (event) => event.target === sheet && sheet.close()); // the shade round it
   sheet.addEventListener("keydown", (event) => event.key === "?" && sheet.close());
 

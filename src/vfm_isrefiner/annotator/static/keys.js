@@ -34,6 +34,12 @@ export function watchKeys(commands, store) {
   });
 }
 
+// The map has the focus from the start; its frame is shown to those who come by Tab.
+export function watchHands() {
+  document.addEventListener("keydown", ({ key }) => key === "Tab" && (document.body.dataset.hands = "keyboard"), true);
+  document.addEventListener("pointerdown", () => (document.body.dataset.hands = "mouse"), true);
+}
+
 export function watchButtons(commands, store) {
   const buttons = [...document.querySelectorAll("[data-command]")];
   for (const button of buttons) {

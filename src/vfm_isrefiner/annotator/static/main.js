@@ -6,7 +6,7 @@ import { chooseScene, keptLooks, nextTheme, startPanel, togglePanel, viewOf, wat
 import { createExport } from "./export.js";
 import { groundText } from "./format.js";
 import { createHelp } from "./help.js";
-import { watchButtons, watchKeys } from "./keys.js";
+import { watchButtons, watchHands, watchKeys } from "./keys.js";
 import { labelsOf, watchLabels } from "./labels.js";
 import { watchList } from "./list.js";
 import { createMap } from "./map.js";
@@ -74,6 +74,7 @@ watchList(store, commands);
 watchBar(store);
 watchReadout(map, store);
 watchMouse(map, store, session);
+watchHands();
 watchKeys(commands, store);
 watchButtons(commands, store);
 watchServer(store, async () => {

@@ -1,5 +1,6 @@
 // How the work goes: objects, objects an hour and clicks an object, of this tab. Pauses do not count.
 const PAUSE_MS = 60_000;
+const ENOUGH_MS = 60_000; // of work, before an hour can be guessed
 const KEY = "isrefiner.progress";
 
 function read() {
@@ -40,7 +41,7 @@ export function createProgress(store) {
 export function pace({ objects, clicks, workedMs }) {
   return {
     objects,
-    perHour: objects && workedMs > 0 ? (objects * 3_600_000) / workedMs : NaN,
+    perHour: objects && workedMs >= ENOUGH_MS ? (objects * 3_600_000) / workedMs : NaN,
     clicksPerObject: objects ? clicks / objects : NaN,
   };
 }

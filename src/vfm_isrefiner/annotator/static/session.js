@@ -115,6 +115,7 @@ export function createSession(store, api, notices, objects, progress) {
     return serial(async () => {
       const { state, label } = store.get();
       if (!isRunning(state)) return notices.show("Nothing to accept yet; click on an object first.");
+      if (!state.polygon) return notices.show("There is no mask to accept; click on the object once more, or discard (Esc).");
       const answer = await api.post(path("accept"), { label: label ?? "" });
       objects.put([answer.object]);
       progress.accepted(state.clicks.length);

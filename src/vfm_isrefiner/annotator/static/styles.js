@@ -5,7 +5,7 @@ import { Circle, Fill, RegularShape, Stroke, Style } from "./vendor/ol.js";
 const [INK, PAPER] = ["rgba(10, 14, 18, 0.85)", "#ffffff"];
 const [ADDS, REMOVES] = ["#12a150", "#e5484d"];
 
-const line = (color, width, lineDash) => new Style({ stroke: new Stroke({ color, width, lineDash, lineJoin: "round" }) });
+const line = (color, width) => new Style({ stroke: new Stroke({ color, width, lineJoin: "round" }) });
 
 // A dark casing under each line keeps it visible on bright and on dark ground.
 function outlined(colour, alpha, width, casing) {
@@ -31,8 +31,7 @@ export function runningStyle({ labels, label, display }) {
   const alpha = display.fill ? Math.max(display.opacity, 0.2) : 0;
   return once(`${colour} ${alpha} running`, () => [
     new Style({ fill: alpha ? new Fill({ color: withAlpha(colour, alpha) }) : undefined, stroke: new Stroke({ color: INK, width: 5 }) }),
-    line(PAPER, 3),
-    line(colour, 3, [6, 6]),
+    line(PAPER, 2.5),
   ]);
 }
 
