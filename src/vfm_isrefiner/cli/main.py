@@ -14,7 +14,9 @@ COMMANDS = {
     "data": "check a set: counts, histograms, a picture sheet, every problem with its file",
     "benchmark": "speed of a click, an evaluation, training and data loading, each beside the plain way",
     "predict": "objects of GeoTIFFs from points or rough polygons in a file, as polygons, COCO or ids; resumable",
+    "annotate": "a page in the browser: click objects of rasters, kept in a GeoPackage; without a file on a drawn scene",
     "report": "finished runs side by side: tables, intervals, figures, one page",
+    "gallery": "objects of a finished run click by click: the worst, the best or any, by size or class",
     "checkpoints": "weights that ship with the package, published ones that it reads; what a file holds; conversion",
     "calibrate": "make a network's scores tell the IoU, and check that they do",
     "model": "the parts of a network: parameters, trainable parameters, FLOPs",
@@ -28,6 +30,7 @@ usage: isrefiner COMMAND [name=value ...]
 {chr(10).join(f"  {name:<12}{text}" for name, text in COMMANDS.items())}
 
 examples:
+  isrefiner annotate scene.tif                                click objects in the browser
   isrefiner demo out=demo                                     no data needed, a few minutes
   isrefiner train experiment=smoke                            the whole training in seconds, on drawn scenes
   isrefiner train experiment=real_small                       on the images of paths.shared ($VFM_SHARED, else ../shared)
