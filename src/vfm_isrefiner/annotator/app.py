@@ -22,12 +22,14 @@ from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.security import LOOPBACK, Guard
 from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.geo.opening import RasterError
-from vfm_isrefiner.predictor import Predictor
+from vfm_isrefiner.predictor import NetworkBusy, Predictor
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = """Click-based annotation of rasters. Coordinates are pixels of the scene, (x, y) = (column, row); pixel centres
 are whole numbers, so that the first pixel covers -0.5 to 0.5. Errors are `{"detail": "one sentence"}`. With a token, send
 `Authorization: Bearer TOKEN`."""
+
+SENTENCES = {404: "There is nothing at this address.", 405: "This address is not asked in this way."}
 
 
 def create_app(
@@ -72,6 +74,8 @@ def create_app(
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RasterError, _unreadable)
+    app.add_exception_handler(NetworkBusy, _busy)
+    app.add_exception_handler(OSError, _unwritten)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(Exception, _fault)
@@ -95,8 +99,23 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.detail, **error.more}, error.status, error.headers)
 
 
-async def _unreadable(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 422)
+async def _unreadable(request: Request, error: Exception) -> JSONResponse:
+    """Files go by their names: where they lie is nobody's business."""
+    detail = str(error)
+    for scene in request.app.state.desk.scenes.values():
+        detail = detail.replace(str(scene.path), scene.path.name)
+    return JSONResponse({"detail": detail}, 422)
+
+
+async def _busy(_: Request, error: Exception) -> JSONResponse:
+    text = "Too many clicks wait for the network. Try again in a second."
+    return JSONResponse({"detail": text}, 503, {"Retry-After": "1"})
+
+
+async def _unwritten(_: Request, error: Exception) -> JSONResponse:
+    reason = getattr(error, "strerror", None) or "the disk refused"
+    text = f"A file could not be written ({reason}). Free some space on the server, and try again."
+    return JSONResponse({"detail": text}, 503, {"Retry-After": "10"})
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -110,10 +129,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _told(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    detail = (
-        error.detail if error.status_code != 404 else "There is nothing at this address: GET /api/openapi.json lists what is."
+    detail = SENTENCES.get(error.status_code, f"The request cannot be answered: {error.detail}.")
+    return JSONResponse(
+        {"detail": f"{detail} GET /api/openapi.json lists what can be asked."}, error.status_code, error.headers
     )
-    return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
 async def _fault(_: Request, error: Exception) -> JSONResponse:
