@@ -15,7 +15,7 @@ QUICK = (
     "growth_batches=[1]",
     "growth_sides=[64]",
 )
-PREDICTOR = ("predictor.size=test", "predictor.input_size=32", "predictor.image=64")
+PREDICTOR = ("predictor.size=test", "predictor.input_size=32", "predictor.image=64", "predictor.sessions=2")
 SAME = (*SMALL, "input_size=32", "limit=2", "max_clicks=2", "data.val.synthetic.size=64", "data.val.synthetic.count=1")
 
 
@@ -30,7 +30,7 @@ def test_click_prints_a_table_and_leaves_numbers_and_pictures(run, tmp_path, cap
     report = json.loads((tmp_path / "speed.json").read_text())
     told = {row["what"] for row in report["measures"]}
     assert {"isrefiner, later click", "mfp, later click", "share of the floor reached"} <= told
-    assert any(what.startswith("predictor") for what in told)
+    assert {"predictor, test, 64 px image, later click", "predictor, test, 64 px image, 2 sessions gathered"} <= told
     assert report["settings"]["model"]["size"] == "test"
     assert (tmp_path / "pictures/growth.png").is_file()
     assert (tmp_path / "pictures/profile.png").is_file()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ from vfm_isrefiner.benchmark.forms_speed import forms
 from vfm_isrefiner.benchmark.machine import machine, measured_peaks, multiplies_bfloat16
 from vfm_isrefiner.benchmark.measure import Measure, Report, Target
 from vfm_isrefiner.benchmark.profile import profiled
+from vfm_isrefiner.benchmark.several_sessions import several
 from vfm_isrefiner.benchmark.timing import interleaved
 from vfm_isrefiner.cli.benchmark_report import as_written, check_least, told
 from vfm_isrefiner.cli.evaluate import network_of
@@ -105,14 +107,19 @@ def players_of(
     return players
 
 
-def through_predictor(cfg: DictConfig, device: torch.device) -> list[Measure]:
-    """Seconds of the first and of a later click of a session on a large image."""
+def maker(cfg: DictConfig, device: torch.device) -> Callable[..., Predictor]:
+    """Makes predictors of the network that `cfg.predictor` names, with these settings of `Predictor`."""
     wanted, how = cfg.predictor, {"precision": cfg.precision, "compiled": cfg.compile}
-    if wanted.checkpoint is None:
-        network = for_inference(build_isrefiner(wanted.size, image_size=wanted.input_size).to(device), **how)
-        predictor = Predictor(cast(Network, network), device=device)
-    else:
-        predictor = Predictor.from_checkpoint(wanted.checkpoint, device=device, **how)
+    if wanted.checkpoint is not None:
+        return partial(Predictor.from_checkpoint, wanted.checkpoint, device=device, **how)
+    network = for_inference(build_isrefiner(wanted.size, image_size=wanted.input_size).to(device), **how)
+    return partial(Predictor, cast(Network, network), device=device)
+
+
+def through_predictor(cfg: DictConfig, device: torch.device) -> list[Measure]:
+    """Seconds of the first and of a later click of a session on a large image; clicks a second of several sessions."""
+    wanted, make = cfg.predictor, maker(cfg, device)
+    predictor = make()
     # another image each time, or its features would be known from the last one
     drawn = np.random.default_rng(0)
     images = iter([drawn.integers(0, 256, (wanted.image, wanted.image, 3), dtype=np.uint8) for _ in range(cfg.repeats + 1)])
@@ -131,10 +138,14 @@ def through_predictor(cfg: DictConfig, device: torch.device) -> list[Measure]:
     where = f"predictor, {'checkpoint' if trained else wanted.size}, {wanted.image} px image"
     target = PREDICTOR_SECONDS if wanted.image == 1024 and device.type == "cpu" else None
     note = "" if trained else "untrained: the crop never moves, so only the first click encodes; give predictor.checkpoint"
-    return [
+    rows = [
         Measure.of(f"{where}, first click", taken["first"], "s", target),
         Measure.of(f"{where}, later click", taken["later"], "s", target, note=note),
     ]
+    if not wanted.sessions:
+        return rows
+    numbers = {"sessions": wanted.sessions, "clicks": wanted.clicks, "image": wanted.image}
+    return rows + several(make, where, device, **numbers, repeats=cfg.repeats, warm_up=1)
 
 
 def draw(folder: Path, report: Report, network: AnyNetwork, modulation: Modulation, side: int, device: torch.device) -> None:
