@@ -133,9 +133,14 @@ def test_simplified(tmp_path):
     assert len(after.geoms[0].interiors) == 1
     with pytest.raises(ValueError, match="--simplify is a length of at least 0"):
         Settings(simplify=-1)
+    with pytest.raises(ValueError, match="--workers is a number of at least 1, got 0"):
+        Settings(workers=0)
 
 
-def test_going_on_after_a_kill(tmp_path):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_going_on_after_a_kill(tmp_path, workers):
+    settings = Settings(windows=WindowRule(32, 256), workers=workers)
+
     class Dying(SameGrey):
         left = 3
 
@@ -149,11 +154,11 @@ def test_going_on_after_a_kill(tmp_path):
     whole.mkdir()
     expected = predicted(whole).out
     with pytest.raises(KeyboardInterrupt):
-        predicted(tmp_path, network=Dying())
+        predicted(tmp_path, network=Dying(), settings=settings)
     log = tmp_path / "out.gpkg.unfinished"
     assert not (tmp_path / "out.gpkg").exists()
     done = len(log.read_bytes().splitlines()) - 1
-    assert done >= 1
+    assert workers > 1 or done >= 1
     network, seen = SameGrey(), []
     report = predicted(tmp_path, network=network, progress=lambda *one: seen.append(one))
     assert (report.objects, report.resumed) == (4, done)

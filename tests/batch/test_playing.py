@@ -1,5 +1,7 @@
 """Objects played on windows of a scene, by a network whose masks are known."""
 
+import threading
+
 import numpy as np
 import pytest
 import shapely
@@ -10,6 +12,8 @@ from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.geo.ground import read_grid
 from vfm_isrefiner.geo.prompt_layer import read_prompts
 from vfm_isrefiner.geo.windows import RasterWindows
+from vfm_isrefiner.predictor import Predictor
+from vfm_isrefiner.zoom import ZoomRule
 
 
 def played(tmp_path, network, rule, geometries=None, **columns):
@@ -50,6 +54,47 @@ def test_windows_are_shared_and_grow(tmp_path):
     # three objects on one window of 32, the long one on one of 32, then 64, then 128: the whole scene
     assert network.encoded == [(32, 32), (32, 32), (64, 64), (64, 96)]
     assert network.passes == 6
+
+
+@pytest.mark.parametrize("gather", [0, 3])
+def test_several_workers_give_the_same_in_the_same_order(tmp_path, gather):
+    points = [at(8, 6), at(72, 45), at(9, 7), at(8, 60), at(8, 8), at(34, 10), at(80, 47)]
+    expected = played(tmp_path, SameGrey(), WindowRule(32, 128), points, object=list(range(7)))
+    layer = read_prompts(tmp_path / "prompts.gpkg", read_grid(tmp_path / "scene.tif"))
+    network = SameGrey()
+    shared = Predictor(network, zoom=ZoomRule(None, skip_clicks=999), gather=gather)
+    with RasterWindows(tmp_path / "scene.tif") as windows:
+        assert list(play(shared, windows, layer.objects, WindowRule(32, 128), workers=3)) == expected
+    shared.close()
+    assert len(network.encoded) <= 6, "objects of one window share its features"
+
+
+def test_the_next_window_is_read_while_one_is_played(tmp_path):
+    write_scene(tmp_path / "scene.tif")
+    write_prompts(tmp_path / "prompts.gpkg")
+    layer = read_prompts(tmp_path / "prompts.gpkg", read_grid(tmp_path / "scene.tif"))
+    readers, second = [], threading.Event()
+
+    class Watched:
+        def __init__(self, windows):
+            self.windows, self.size = windows, windows.size
+
+        def read(self, rows, columns):
+            readers.append(threading.get_ident())
+            if len(readers) == 2:
+                second.set()
+            return self.windows.read(rows, columns)
+
+    class Waiting(SameGrey):
+        def __call__(self, *inputs):
+            assert second.wait(30)  # would never come if windows were read in turn
+            return super().__call__(*inputs)
+
+    with RasterWindows(tmp_path / "scene.tif") as windows:
+        found = list(play(predictor(Waiting()), Watched(windows), layer.objects, WindowRule(64, 64)))
+    assert len(found) == 4
+    assert len(readers) == 2
+    assert set(readers) != {threading.get_ident()}
 
 
 def test_clicks_are_played_in_order_and_on_edges(tmp_path):

@@ -48,6 +48,13 @@ def test_a_scene(isrefiner, capsys, folder):
     assert "is there already: nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("words", "gather"), [((), 0), (("--workers", "3"), 3), (("--workers", "3", "--released"), 0)])
+def test_workers_gather_where_rows_do_not_mix(isrefiner, folder, known, words, gather):
+    assert isrefiner("predict", "scene.tif", "--prompts", "prompts.gpkg", "--out", "out.gpkg", *WORDS, *words) == 0
+    assert known[0][1]["gather"] == gather
+    assert read("out.gpkg")[3][0].tolist() == ["d", "a", "b", "c"]
+
+
 def test_settings_arrive(isrefiner, capsys, folder, known):
     more = ("--threshold", "0.4", "--flip", "--bands", "3,2,1", "--simplify", "1", "--layer", "roofs", "--precision", "bf16")
     write_prompts(Path("prompts.gpkg"), [at(34, 10), at(8, 60), at(200, 5)], plot=[1, 2, 3], side=[1, 1, 1])

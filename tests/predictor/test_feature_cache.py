@@ -1,5 +1,8 @@
 """The cache of features: what is kept, what leaves first, and that it changes no result."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from loop_parts import Brightness
@@ -37,6 +40,39 @@ def test_what_is_too_large_is_not_kept_and_drives_nothing_out():
     assert cache.get(b"a") is not None
     cache.put(b"a", features())
     assert cache.bytes == bytes_of(features())
+
+
+def test_what_several_ask_for_is_made_once():
+    cache, begun, go, made = FeatureCache(2**20), threading.Event(), threading.Event(), []
+
+    def make():
+        begun.set()
+        assert go.wait(30)
+        made.append(features())
+        return made[-1]
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(cache.get_or_make, b"a", make)
+        assert begun.wait(30)
+        others = [pool.submit(cache.get_or_make, b"a", make) for _ in range(3)]
+        assert cache.get_or_make(b"b", features)[1] is None  # nobody waits for another key
+        go.set()
+        assert all(each.result(30) is first.result(30) for each in others)
+    assert len(made) == 1
+    assert cache.get_or_make(b"a", make) is made[0]
+
+
+def test_what_could_not_be_made_is_tried_again():
+    cache = FeatureCache(2**20)
+
+    def fails():
+        raise ArithmeticError("no")
+
+    for _ in range(2):
+        with pytest.raises(ArithmeticError, match="no"):
+            cache.get_or_make(b"a", fails)
+    assert cache.get(b"a") is None
+    assert cache.get_or_make(b"a", features) is cache.get(b"a")
 
 
 def test_budgets_are_not_negative():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,10 +45,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Settings:
-    """How scenes are read, prompted and written; the arguments of `RasterWindows`, `read_prompts` and `write_outcome`.
+    """How scenes are read, prompted, played and written; the arguments of `RasterWindows`, `read_prompts`, `play` and
+    `write_outcome`.
 
     Raises:
-        ValueError: `simplify` is negative or not finite.
+        ValueError: `simplify` is negative or not finite, or there is no worker.
     """
 
     bands: Sequence[int] | None = None
@@ -57,6 +59,7 @@ class Settings:
     label_field: str | None = None
     skip_outside: bool = False
     windows: WindowRule = field(default_factory=WindowRule)
+    workers: int = 1
     simplify: float = 0.0
     out_layer: str | None = None
     category_field: str | None = None
@@ -64,6 +67,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.simplify < math.inf:
             raise ValueError(f"--simplify is a length of at least 0 metres, got {self.simplify}.")
+        if self.workers < 1:
+            raise ValueError(f"--workers is a number of at least 1, got {self.workers}.")
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def predict_scene(
 ) -> Report:
     """Play the prompts on the scene and write `out`.
 
-    Each finished object is put on the disk, in `out` + ".unfinished", before the next one; another call goes on behind
-    them. The file goes when `out` is complete.
+    Each finished object is put on the disk, in `out` + ".unfinished", before the next one, or in its turn where several are
+    played at a time; another call goes on behind them. The file goes when `out` is complete.
 
     Args:
         overwrite: make an `out` that is there again; else nothing is done.
@@ -156,8 +161,12 @@ def _play_rest(model: Model, scene: Path, layer: PromptLayer, settings: Settings
     todo = [one for one in layer.objects if one.name not in log.done]
     if not todo:  # only the writing had failed: neither the network nor the scene is opened
         return
-    with RasterWindows(scene, settings.bands, settings.stretch) as windows:
-        for one in play(model.predictor, windows, todo, settings.windows):
+    predictor = model.predictor
+    with (
+        RasterWindows(scene, settings.bands, settings.stretch) as windows,
+        closing(play(predictor, windows, todo, settings.windows, settings.workers)) as played,  # ends its threads first
+    ):
+        for one in played:
             log.add(one)
             progress(len(log.done), len(layer.objects))
 

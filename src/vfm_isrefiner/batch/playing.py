@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Protocol
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vfm_isrefiner.batch.ahead import in_order
 from vfm_isrefiner.batch.finished import Finished
 from vfm_isrefiner.batch.windows import Box, Window, WindowRule, window_around
 from vfm_isrefiner.distance import squared_distance
@@ -50,15 +52,22 @@ class Scene(Protocol):
     def read(self, rows: slice, columns: slice) -> RasterLike: ...
 
 
-def play(predictor: Predictor, scene: Scene, objects: Sequence[Prompts], rule: WindowRule | None = None) -> Iterator[Finished]:
-    """Each object on a window round its prompts; one at a time in memory, however large the scene.
+def play(
+    predictor: Predictor, scene: Scene, objects: Sequence[Prompts], rule: WindowRule | None = None, workers: int = 1
+) -> Generator[Finished, None, None]:
+    """Each object on a window round its prompts; few windows in memory at a time, however large the scene.
 
-    Objects that share a window are played one after the other on one session of it. Where the piece of the mask that a positive
+    The next window is read, by one thread, while objects of the last are played. Objects that share a window find its features
+    in the predictor's cache. Where the piece of the mask that a positive
     point lies on touches a border of the window that is not the scene's, the object is played again, from its first prompt, on
     a window of twice the side, up to the largest.
 
+    Args:
+        workers: objects that are played at a time, each by a thread; the predictor should gather as many.
+
     Yields:
-        The objects as they are finished: by the side of their windows, then from the top of the scene to its bottom.
+        The objects as they are finished: by the side of their windows, then from the top of the scene to its bottom. With
+        several workers too; those that are done before their turn, twice as many as workers at most, wait for it.
 
     Raises:
         ValueError: the prompts of an object lie too far apart for the largest window; said before any is played.
@@ -72,14 +81,32 @@ def play(predictor: Predictor, scene: Scene, objects: Sequence[Prompts], rule: W
         groups: dict[Window, list[Prompts]] = {}
         for one in waiting[number]:
             groups.setdefault(window_around(boxes[one.name], scene.size, side), []).append(one)
-        for window in sorted(groups):
-            session = predictor.session(scene.read(window.rows, window.columns))
-            for one in groups[window]:
-                finished = _play_one(session, one, window, scene.size)
+        with closing(_played(predictor, scene, groups, workers)) as played:
+            for one, finished in played:
                 if finished.cut and side != rule.sides[-1]:
                     waiting[number + 1].append(one)
                 else:
                     yield finished
+
+
+def _played(
+    predictor: Predictor, scene: Scene, groups: Mapping[Window, Sequence[Prompts]], workers: int
+) -> Generator[tuple[Prompts, Finished], None, None]:
+    """The objects of `groups`, window by window."""
+
+    def step(task: tuple[Window, RasterLike, Prompts]) -> tuple[Prompts, Finished]:
+        window, picture, one = task
+        return one, _play_one(predictor.session(picture), one, window, scene.size)
+
+    windows = sorted(groups)
+    # one thread: a raster is not for several at once
+    with closing(in_order(lambda window: scene.read(window.rows, window.columns), windows, threads=1, most=2)) as pictures:
+        tasks = ((window, picture, one) for window, picture in zip(windows, pictures, strict=True) for one in groups[window])
+        if workers == 1:
+            yield from map(step, tasks)
+            return
+        with closing(in_order(step, tasks, threads=workers, most=2 * workers)) as played:
+            yield from played
 
 
 def _play_one(session: Session, one: Prompts, window: Window, size: tuple[int, int]) -> Finished:
@@ -88,7 +115,6 @@ def _play_one(session: Session, one: Prompts, window: Window, size: tuple[int, i
         for (x, y), positive in zip(one.points, one.positive, strict=True)
     ]
     area = one.mask(window.rows, window.columns)
-    session.reset()
     if area.any():
         session.start_from(area)
         if not one.positive.any():

@@ -75,6 +75,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         label_field=args.label_field,
         skip_outside=args.skip_outside,
         windows=WindowRule(args.window, max(args.window, args.max_window)),
+        workers=args.workers,
         simplify=args.simplify,
         out_layer=args.layer,
         category_field=args.category,
@@ -91,6 +92,9 @@ def model_of(args: argparse.Namespace) -> Model:
     files = [located(one) for one in (args.checkpoint, args.backbone_checkpoint) if one is not None]
     digests = [f"{path.name} {sha256(path)[:12]}" for path in files]
 
+    # the released VFM-ISRefiner mixes the rows of a batch: its objects take turns
+    gather = args.workers if args.workers > 1 and (args.flip or not args.released) else 0
+
     def load() -> Predictor:
         return Predictor.from_checkpoint(
             args.checkpoint,
@@ -100,6 +104,7 @@ def model_of(args: argparse.Namespace) -> Model:
             released=args.released,
             threshold=args.threshold,
             flip=args.flip,
+            gather=gather,
             cache_bytes=2**27,  # a window's crops: what was seen before it does not come again
         )
 
@@ -163,6 +168,13 @@ def parser() -> argparse.ArgumentParser:
     add("--skip-outside", action="store_true", help="leave out prompts outside of the scene instead of stopping")
     add("--window", type=int, default=512, metavar="PX", help="smallest window round an object (default: %(default)s)")
     add("--max-window", type=int, default=2048, metavar="PX", help="largest one (default: %(default)s)")
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="objects at a time, in one forward; for a GPU (default: %(default)s)",
+    )
     add("--simplify", type=float, default=0.0, metavar="METRES", help="drop vertices of polygons within so many metres")
     add("--layer", metavar="NAME", help="layer of a GeoPackage to write (default: the file's name)")
     add("--category", metavar="COLUMN", help="attribute that names COCO's categories")

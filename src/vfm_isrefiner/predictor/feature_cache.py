@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -32,6 +34,7 @@ class FeatureCache:
             raise ValueError(f"A cache's budget is at least 0 bytes, got {budget}.")
         self.budget, self.bytes = budget, 0
         self._kept: OrderedDict[bytes, tuple[Encoded, int]] = OrderedDict()
+        self._making: dict[bytes, Future[Encoded]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -44,6 +47,32 @@ class FeatureCache:
                 return None
             self._kept.move_to_end(key)
             return self._kept[key][0]
+
+    def get_or_make(self, key: bytes, make: Callable[[], Encoded]) -> Encoded:
+        """What is under `key`, else what `make` gives, which is put there.
+
+        Who asks for it while another thread makes it waits for that one, and gets its error where it fails.
+        """
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][0]
+            running = self._making.get(key)
+            if running is None:
+                mine = self._making[key] = Future[Encoded]()
+        if running is not None:
+            return running.result()
+        try:
+            encoded = make()
+            self.put(key, encoded)
+            mine.set_result(encoded)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._making[key]
+        return encoded
 
     def put(self, key: bytes, encoded: Encoded) -> None:
         """Keep `encoded`, unless it alone exceeds the budget."""
@@ -81,13 +110,12 @@ class CachedRound:
 
     def encode(self, image: Tensor) -> Encoded:
         """As `RoundLike.encode`."""
-        key = content_key(image)
-        with self.lock:
-            encoded = self.cache.get(key)
-            if encoded is None:
-                encoded = self.round.encode(image)
-                self.cache.put(key, encoded)
-        return encoded
+
+        def make() -> Encoded:
+            with self.lock:
+                return self.round.encode(image)
+
+        return self.cache.get_or_make(content_key(image), make)
 
     def logits(self, features: ImageFeatures, flipped: ImageFeatures | None, clicks: Clicks, prev_prob: Tensor) -> Tensor:
         """As `RoundLike.logits`."""
