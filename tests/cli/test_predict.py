@@ -55,6 +55,16 @@ def test_workers_gather_where_rows_do_not_mix(isrefiner, folder, known, words, g
     assert read("out.gpkg")[3][0].tolist() == ["d", "a", "b", "c"]
 
 
+def test_small_pieces(isrefiner, capsys, folder, known):
+    words = ("predict", "scene.tif", "--prompts", "prompts.gpkg", *WORDS)
+    assert isrefiner(*words, "--out", "out.gpkg", "--min-area", "70px", "--fill-holes", "all") == 0
+    assert "warning: all pieces of 1 objects, such as b, are smaller than --min-area\n" in capsys.readouterr().err
+    areas = dict(zip(*(read("out.gpkg", columns=[name])[3][0].tolist() for name in ("object", "area_px")), strict=True))
+    assert areas == {"d": 240, "a": 16 * 18, "b": 0, "c": 280}
+    assert isrefiner(*words, "--out", "other.gpkg", "--min-area", "a lot") == 1
+    assert "such as 20 (m²), 50px (pixels) or all was expected, got 'a lot'" in capsys.readouterr().err
+
+
 def test_settings_arrive(isrefiner, capsys, folder, known):
     more = ("--threshold", "0.4", "--flip", "--bands", "3,2,1", "--simplify", "1", "--layer", "roofs", "--precision", "bf16")
     write_prompts(Path("prompts.gpkg"), [at(34, 10), at(8, 60), at(200, 5)], plot=[1, 2, 3], side=[1, 1, 1])

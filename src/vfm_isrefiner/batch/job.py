@@ -13,6 +13,7 @@ from typing import final
 
 from vfm_isrefiner.batch.finished import FinishedLog
 from vfm_isrefiner.batch.output import Outcome, check_category, check_suffix, write_outcome
+from vfm_isrefiner.batch.pieces import Smallest
 from vfm_isrefiner.batch.playing import play
 from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.files import sha256
@@ -60,6 +61,7 @@ class Settings:
     skip_outside: bool = False
     windows: WindowRule = field(default_factory=WindowRule)
     workers: int = 1
+    smallest: Smallest = field(default_factory=Smallest)
     simplify: float = 0.0
     out_layer: str | None = None
     category_field: str | None = None
@@ -77,7 +79,8 @@ class Report:
 
     Attributes:
         out: the file. objects: how many. resumed: of them, by an earlier run.
-        empty: names of those whose mask is empty. cut: of those that reach over the largest window.
+        empty: names of those for which nothing was found. small: of those whose pieces were all dropped as too small.
+        cut: of those that reach over the largest window.
         outside, blank: prompts outside of the scene and without geometry, left out.
         notes: lines of the writer.
         existed: the file was there, and nothing was done.
@@ -87,6 +90,7 @@ class Report:
     objects: int = 0
     resumed: int = 0
     empty: tuple[str, ...] = ()
+    small: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     outside: int = 0
     blank: int = 0
@@ -125,7 +129,8 @@ def predict_scene(
     with FinishedLog.open(out.with_name(out.name + LOG_SUFFIX), _about(model, scene, prompts, settings)) as log:
         resumed = len(log.done)
         _play_rest(model, scene, layer, settings, log, progress)
-        finished = [log.done[one.name] for one in layer.objects]
+        found = [log.done[one.name] for one in layer.objects]
+        finished = [settings.smallest.without(one, grid) for one in found]
         outcome = Outcome(scene.name, grid, layer, finished, settings.simplify)
         notes = write_outcome(outcome, out, settings.out_layer, settings.category_field)
         log.remove()
@@ -133,7 +138,8 @@ def predict_scene(
         out,
         len(finished),
         resumed,
-        tuple(one.name for one in finished if not one.counts),
+        tuple(one.name for one in found if not one.counts),
+        tuple(one.name for one, left in zip(found, finished, strict=True) if one.counts and not left.counts),
         tuple(one.name for one in finished if one.cut),
         layer.outside,
         layer.empty,
@@ -152,6 +158,7 @@ def _asked(scene: Path, prompts: Path, settings: Settings) -> tuple[Grid, Prompt
         skip_outside=settings.skip_outside,
     )
     check_category(layer, settings.category_field)
+    settings.smallest.check(grid)
     return grid, layer
 
 

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
 def settings_of(args: argparse.Namespace) -> Settings:
     """How scenes are read, prompted and written."""
     from vfm_isrefiner.batch.job import Settings
+    from vfm_isrefiner.batch.pieces import Area, Smallest
     from vfm_isrefiner.batch.windows import WindowRule
 
     return Settings(
@@ -76,6 +77,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         skip_outside=args.skip_outside,
         windows=WindowRule(args.window, max(args.window, args.max_window)),
         workers=args.workers,
+        smallest=Smallest(Area.of(args.min_area), Area.of(args.fill_holes)),
         simplify=args.simplify,
         out_layer=args.layer,
         category_field=args.category,
@@ -131,6 +133,8 @@ def warnings_of(report: Report) -> list[str]:
         lines.append(f"{report.blank:,} prompts without geometry were left out")
     if report.empty:
         lines.append(f"nothing was found for {len(report.empty):,} objects, such as {report.empty[0]}: they have no geometry")
+    if report.small:
+        lines.append(f"all pieces of {len(report.small):,} objects, such as {report.small[0]}, are smaller than --min-area")
     if report.cut:
         lines.append(f"{len(report.cut):,} objects, such as {report.cut[0]}, reach over the largest window; raise --max-window")
     return lines
@@ -174,6 +178,10 @@ def parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="objects at a time, in one forward; for a GPU (default: %(default)s)",
+    )
+    add("--min-area", default="0", metavar="AREA", help="drop pieces of masks under so many m², or pixels: 20, 50px")
+    add(
+        "--fill-holes", default="0", metavar="AREA", help="fill holes under so many m², or pixels, or all (default: holes stay)"
     )
     add("--simplify", type=float, default=0.0, metavar="METRES", help="drop vertices of polygons within so many metres")
     add("--layer", metavar="NAME", help="layer of a GeoPackage to write (default: the file's name)")

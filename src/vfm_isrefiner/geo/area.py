@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform
@@ -13,6 +14,7 @@ from rasterio.warp import transform
 from vfm_isrefiner.geo.opening import FAULTS
 
 STEP = 64  # parts of the longer side of an object: its edges are split into pieces no longer than that before they are bent
+PATCH = 16  # side in pixels of the square that is measured for the area of one of them
 Position = tuple[float, float]
 
 
@@ -37,6 +39,13 @@ def area_m2(geometry: shapely.Geometry, crs: CRS | None) -> float:
         return float(shapely.area(shapely.transform(shapely.segmentize(geometry, longest), lambda xy: _moved(crs, plane, xy))))
     except FAULTS:
         return math.nan
+
+
+def pixel_area_m2(transform: Affine, crs: CRS | None, at: tuple[int, int]) -> float:
+    """The area on the ground of a pixel near `at` (row, column), in square metres; NaN where `crs` does not say."""
+    (row, column), side = at, PATCH
+    corners = ((column, row), (column + side, row), (column + side, row + side), (column, row + side))
+    return area_m2(shapely.Polygon([transform @ corner for corner in corners]), crs) / side**2
 
 
 def metres_per_unit(crs: CRS | None, at: Position) -> tuple[float, float]:
