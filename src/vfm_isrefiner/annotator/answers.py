@@ -17,14 +17,8 @@ def _printable(text: str) -> str:
     return text
 
 
-def _not_empty(text: str) -> str:
-    if not text:
-        raise ValueError("it is empty")
-    return text
-
-
 Label = Annotated[
-    str, Field(min_length=1, max_length=80, examples=["building"]), AfterValidator(_printable), AfterValidator(_not_empty)
+    str, Field(max_length=80, examples=["building"], description="empty: not known yet"), AfterValidator(_printable)
 ]
 Author = Annotated[str, Field(max_length=80, examples=["Ada"]), AfterValidator(_printable)]
 Version = Annotated[int, Field(ge=0, le=LARGEST, description="of the object, as it was read")]

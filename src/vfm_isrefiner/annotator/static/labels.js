@@ -1,6 +1,6 @@
 // The labels of the scene: which one the running object takes, how many objects have each, and new ones.
 import { make, swatch } from "./elements.js";
-import { colourOf } from "./format.js";
+import { colourOf, count } from "./format.js";
 import { kept } from "./store.js";
 
 const added = (scene) => kept.read(`labels.${scene.name}`, []);
@@ -31,6 +31,7 @@ export function watchLabels(store, commands) {
     for (const { label, chip, total } of chips) {
       chip.setAttribute("aria-pressed", String(label === current));
       total.textContent = totals.get(label) ?? "";
+      chip.setAttribute("aria-label", `${label ?? "no label"}, ${count(totals.get(label) ?? 0, "object")}`);
     }
   }
 

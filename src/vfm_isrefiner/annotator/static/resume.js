@@ -8,14 +8,18 @@ const RELOAD_MS = 700; // a reloaded page may still hold its lock for a moment
 
 const place = (scene) => `sessions.${scene}`;
 
+const held = new Set(); // locks of this tab
+
 function lock(key, patient) {
+  if (held.has(key)) return Promise.resolve(true);
   if (!navigator.locks) return Promise.resolve(false);
   return new Promise((resolve) => {
     const options = patient ? { signal: AbortSignal.timeout(RELOAD_MS) } : { ifAvailable: true };
     navigator.locks
-      .request(`isrefiner.${key}`, options, (held) => {
-        resolve(held !== null);
-        return held === null ? undefined : new Promise(() => {}); // held as long as the tab lives
+      .request(`isrefiner.${key}`, options, (mine) => {
+        if (mine) held.add(key);
+        resolve(mine !== null);
+        return mine === null ? undefined : new Promise(() => {}); // held as long as the tab lives
       })
       .catch(() => resolve(false));
   });
