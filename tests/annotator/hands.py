@@ -5,6 +5,8 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -108,6 +110,12 @@ class Hands:
         self.page.mouse.click(*place, button=how.get("button", "left"))
         for name in how.get("modifiers", ()):
             self.page.keyboard.up(name)
+
+    def colour(self, x, y):
+        """(red, green, blue) that is shown at a pixel of the scene."""
+        left, top = self.where(x, y)
+        shot = self.page.screenshot(clip={"x": left - 1, "y": top - 1, "width": 3, "height": 3})
+        return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR_RGB).astype(int).mean((0, 1))
 
     def accept(self):
         """Enter, and wait until it is listed or written back."""

@@ -315,6 +315,26 @@ def test_views(person):
     expect(page.locator("#scalebar")).to_contain_text(" m")
 
 
+def test_objects_have_the_colours_of_their_labels(person):
+    bare = person.colour(400, 308)
+    person.key("2")
+    person.click(*THINGS["truck"].clicks[0])
+    person.accept()
+    person.listed(1)
+    blue = person.colour(400, 308) - bare
+    assert blue[2] > 15 > -15 > blue[0]
+    person.row("vehicle 1").click()
+    person.key("3", "Escape")
+    expect(person.row("water 1")).to_be_visible()
+    person.key("f")
+    person.page.wait_for_timeout(500)  # the map has come to rest
+    pink = person.colour(400, 308) - bare
+    assert pink[2] > 15 > -15 > pink[1]
+    person.key("h")
+    person.page.wait_for_timeout(200)
+    assert np.abs(person.colour(400, 308) - bare).max() < 4
+
+
 def test_another_scene_keeps_the_running_object_of_the_first(person):
     person.click(*THINGS["truck"].clicks[0])
     person.says("1 click")

@@ -98,7 +98,7 @@ export function createMap(target, store) {
     const looks = { labels: values.labels, selected: values.selected, display };
     if (Object.keys(looks).some((name) => looks[name] !== shown[name])) {
       shown = looks;
-      layers.objects.setStyle((feature) => objectStyle(objects.get(feature.get("id")) ?? {}, store.get()));
+      layers.objects.setStyle((feature) => objectStyle(store.get().objects.get(feature.get("id")) ?? {}, store.get()));
     }
   }
 
