@@ -7,7 +7,7 @@ from threading import Thread
 
 import uvicorn
 
-from vfm_isrefiner.annotator.server import bound
+from vfm_isrefiner.annotator.server import bound, config_of
 
 
 class Failed(Exception):
@@ -116,7 +116,7 @@ class Annotator:
 def serving(app):
     """The port of a server in a thread of this process."""
     with bound("127.0.0.1", 0) as socket:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, ws="none", server_header=False))
+        server = uvicorn.Server(config_of(app))
         socket.listen(64)
         thread = Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()

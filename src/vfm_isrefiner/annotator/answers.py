@@ -26,9 +26,9 @@ ObjectId = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class Body(BaseModel):
-    """Unknown members are refused: they are mistakes."""
+    """Unknown members, and text where a number belongs, are refused: they are mistakes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ClickBody(Body):

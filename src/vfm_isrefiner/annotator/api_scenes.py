@@ -20,7 +20,7 @@ from vfm_isrefiner.annotator.answers import (
     refusals,
 )
 from vfm_isrefiner.annotator.desk import TheDesk, TheScene
-from vfm_isrefiner.annotator.exporting import Format, exported
+from vfm_isrefiner.annotator.exporting import MEDIA, Format, exported
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.tiles import tile_png
@@ -110,12 +110,12 @@ async def restore(desk: TheDesk, scene: TheScene, number: Number) -> ObjectAnswe
     "/{scene}/export",
     summary="All accepted objects as a file",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "the file"}, **refusals(404, 422, 503)},
+    responses={200: {"content": {one: {} for one in MEDIA.values()}, "description": "the file"}, **refusals(404, 422, 503)},
 )
 async def export(desk: TheDesk, scene: TheScene, format: Annotated[Format, Query(description="of the file")]) -> FileResponse:
     """In the scene's reference system. shp and tif come as zip archives: parts of a Shapefile; ids and the table of them."""
     file = await desk.keeping.run(exported, scene, format)
-    return FileResponse(file.path, filename=file.path.name, background=BackgroundTask(file.remove))
+    return FileResponse(file.path, filename=file.path.name, media_type=file.media, background=BackgroundTask(file.remove))
 
 
 def _told_since(scene: AnnotatedScene, since: int) -> bytes:

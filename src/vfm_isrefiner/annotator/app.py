@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from vfm_isrefiner import __version__
 from vfm_isrefiner.annotator import api_scenes, api_sessions
-from vfm_isrefiner.annotator.answers import HealthAnswer
+from vfm_isrefiner.annotator.answers import HealthAnswer, refusals
 from vfm_isrefiner.annotator.desk import Desk, TheDesk
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.registry import Registry
@@ -69,6 +69,7 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=refusals(400, 401, 413, 422),  # of any request
     )
     app.state.desk = desk
     app.add_middleware(Guard, hosts=hosts, token=token)

@@ -21,6 +21,12 @@ from vfm_isrefiner.geo.rasterise import draw
 Format = Literal["gpkg", "geojson", "shp", "coco", "tif"]
 SUFFIX = {"gpkg": ".gpkg", "geojson": ".geojson", "shp": ".shp", "coco": ".json", "tif": ".tif"}
 ZIPPED = ("shp", "tif")
+MEDIA = {
+    ".gpkg": "application/geopackage+sqlite3",
+    ".geojson": "application/geo+json",
+    ".json": "application/json",
+    ".zip": "application/zip",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,11 @@ class Exported:
     """A file in a folder of its own; `remove` deletes both."""
 
     path: Path
+
+    @property
+    def media(self) -> str:
+        """The media type."""
+        return MEDIA[self.path.suffix]
 
     def remove(self) -> None:
         shutil.rmtree(self.path.parent, ignore_errors=True)

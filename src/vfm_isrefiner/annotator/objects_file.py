@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,17 @@ import numpy as np
 
 from vfm_isrefiner.annotator.accepted import Accepted
 from vfm_isrefiner.annotator.refusal import Refusal
-from vfm_isrefiner.geo.geopackage import blob_of, box_of_blob, connect, create_layer, geometry_of, layer_crs
+from vfm_isrefiner.geo.geopackage import (
+    blob_of,
+    box_of_blob,
+    connect,
+    create_layer,
+    disconnect,
+    geometry_of,
+    layer_crs,
+    log_ahead,
+    settle,
+)
 from vfm_isrefiner.geo.ground import Grid
 from vfm_isrefiner.geo.outline import on_ground, outline_in_pixels
 
@@ -56,45 +67,46 @@ class ObjectsFile:
         try:
             if not path.exists():
                 create_layer(path, LAYER, COLUMNS, grid.crs)
-            found = layer_crs(path, LAYER)
+            crs = layer_crs(path, LAYER)
             self._file = connect(path)
             try:
-                self._prepare(found)
+                self._look(crs)
+                self._prepare()
             except BaseException:
                 self._file.close()
                 raise
         except BaseException:
-            self._claim.close()
+            _let_go(self._claim)
             raise
 
-    def _prepare(self, crs: Any) -> None:
-        """Check that the file is ours, and add the tables of running objects."""
+    def _look(self, crs: Any) -> None:
+        """Check that the file is ours and this scene's; `crs` is that of its layer. Nothing is written."""
         info = list(self._file.execute(f"PRAGMA table_info({LAYER})"))
         if missing := [name for name in COLUMNS if name not in {row[1] for row in info}]:
             raise ValueError(
                 f"{self.path} has a layer {LAYER} without the columns {', '.join(missing)}: isrefiner annotate did not make "
                 "it. Name another --out."
             )
-        if crs != self.grid.crs:
-            raise ValueError(f"{self.path} holds objects in {crs}, and the scene is in {self.grid.crs}. Name another --out.")
         known = "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?"
         self._geometry, self._system = self._file.execute(known, (LAYER,)).fetchone()
         self._key = next(row[1] for row in info if row[5])
+        place = "no reference system" if self.grid.crs is None else self.grid.crs.to_string()
+        self._about = f"{ABOUT}{self.grid.size[1]}x{self.grid.size[0]} pixels at {list(self.grid.transform)[:6]}, {place}"
+        (said,) = self._file.execute("SELECT description FROM gpkg_contents WHERE table_name = ?", (LAYER,)).fetchone()
+        if said != self._about and (said or crs != self.grid.crs):
+            raise ValueError(
+                f"{self.path} belongs to another scene ({said or crs}; this one: {self._about}). Name another --out."
+            )
+
+    def _prepare(self) -> None:
+        """Add the tables of running objects, and say which pixels the layer was drawn on."""
+        log_ahead(self._file)
         with self.writing():
             self._file.execute(f"CREATE TABLE IF NOT EXISTS {RUNNING} (session TEXT PRIMARY KEY, state TEXT, changed TEXT)")
             self._file.execute(f"CREATE TABLE IF NOT EXISTS {COUNTER} (version INTEGER)")
             if self._file.execute(f"SELECT count(*) FROM {COUNTER}").fetchone()[0] == 0:
                 self._file.execute(f"INSERT INTO {COUNTER} VALUES (0)")
-            self._check_scene()
-
-    def _check_scene(self) -> None:
-        """The description of the layer says which pixels it was drawn on."""
-        pixels = f"{ABOUT}{self.grid.size[1]}x{self.grid.size[0]} pixels at {list(self.grid.transform)[:6]}"
-        (said,) = self._file.execute("SELECT description FROM gpkg_contents WHERE table_name = ?", (LAYER,)).fetchone()
-        if not said:
-            self._file.execute("UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (pixels, LAYER))
-        elif said.startswith(ABOUT) and said != pixels:
-            raise ValueError(f"{self.path} belongs to another scene ({said}; this one: {pixels}). Name another --out.")
+            self._file.execute("UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (self._about, LAYER))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -108,6 +120,7 @@ class ObjectsFile:
             try:
                 yield
                 self._file.execute("COMMIT")
+                settle(self._file)
             except BaseException:
                 if self._file.in_transaction:
                     self._file.execute("ROLLBACK")
@@ -183,8 +196,8 @@ class ObjectsFile:
 
     def close(self) -> None:
         """Give the file free."""
-        self._file.close()
-        self._claim.close()
+        disconnect(self._file)
+        _let_go(self._claim)
 
 
 def row_of(one: Accepted) -> dict[str, Any]:
@@ -215,10 +228,20 @@ def accepted_of(key: int, outline: Any, row: dict[str, Any]) -> Accepted:
 
 
 def _claimed(path: Path) -> IO[bytes]:
+    """The open file that says that this process has `path`."""
     claim = path.with_name(f".{path.name}.lock").open("ab")
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        ours = os.path.samestat(os.fstat(claim.fileno()), os.stat(claim.name))
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:  # else another process has removed it in between
         claim.close()
-        raise ValueError(f"Another isrefiner annotate has {path} open. Use its page, or name another --out.") from error
+        raise ValueError(f"Another isrefiner annotate has {path} open. Use its page, or name another --out.")
     return claim
+
+
+def _let_go(claim: IO[bytes]) -> None:
+    if not claim.closed:
+        Path(claim.name).unlink(missing_ok=True)
+        claim.close()

@@ -82,7 +82,21 @@ def serve(app: ASGIApp, one: socket.socket, address: str, browser: bool) -> None
     Args:
         app: what answers. one: from `bound`. address: to print. browser: open it there too.
     """
-    config = uvicorn.Config(
+    one.listen(128)
+    print(f"annotate at {address}\nCtrl-C ends it; what is accepted is on the disk.", flush=True)
+    if browser:
+        opening = Timer(0.3, webbrowser.open, (address,))
+        opening.daemon = True
+        opening.start()
+    try:
+        uvicorn.Server(config_of(app)).run(sockets=[one])
+    except KeyboardInterrupt:
+        print("ended", file=sys.stderr)
+
+
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves: quietly, and with bounds."""
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
@@ -92,16 +106,6 @@ def serve(app: ASGIApp, one: socket.socket, address: str, browser: bool) -> None
         h11_max_incomplete_event_size=32 * 2**10,
         ws="none",
     )
-    one.listen(128)
-    print(f"annotate at {address}\nCtrl-C ends it; what is accepted is on the disk.", flush=True)
-    if browser:
-        opening = Timer(0.3, webbrowser.open, (address,))
-        opening.daemon = True
-        opening.start()
-    try:
-        uvicorn.Server(config).run(sockets=[one])
-    except KeyboardInterrupt:
-        print("ended", file=sys.stderr)
 
 
 def _addresses() -> list[str]:

@@ -5,6 +5,7 @@ GDAL makes the file; what is written into it afterwards follows OGC 12-128r19, c
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import struct
 from collections.abc import Mapping
@@ -80,6 +81,28 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.create_function(name, 1, lambda blob, of=number: box_of_blob(blob)[of], deterministic=True)
     connection.create_function("ST_IsEmpty", 1, lambda blob: int(not np.isfinite(box_of_blob(blob)).all()), deterministic=True)
     return connection
+
+
+def log_ahead(connection: sqlite3.Connection) -> None:
+    """Commit into a log beside the file first.
+
+    A file with a rollback journal whose writer was killed can be opened for writing only, and most programs read only;
+    with a log ahead, all can. A file system that cannot have it goes on as it is.
+    """
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Bring what was committed into the file itself, as far as nobody reads what was there before. Waits for nobody."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def disconnect(connection: sqlite3.Connection) -> None:
+    """Close the database, as one file without companions where no other program has it open."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    connection.close()
 
 
 def blob_of(geometry: shapely.Geometry, system: int) -> bytes:
