@@ -10,7 +10,7 @@ from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import load_network, save_network
 from vfm_isrefiner.predictor import Predictor
 
-WORDS = ("checkpoint=network.safetensors", "clicks=2", "data.val.synthetic.count=4", "limit=6", "input_size=64")
+WORDS = ("checkpoint=network.safetensors", "clicks=2", "data.val.synthetic.count=4", "limit=6")
 
 
 def network(folder):
@@ -29,13 +29,15 @@ def test_a_table_is_fitted_and_used(isrefiner, capsys, tmp_path):
     before = told(capsys)
     assert before["raw"] == before["calibrated"]
     assert before["raw"] > 0.1  # an untrained network
-    assert isrefiner("calibrate", *WORDS, "out=calibrated.safetensors", "half=true") == 0
+    assert isrefiner("calibrate", *WORDS, "out=calibrated.safetensors", "half=true", "first_crop=40") == 0
     fitted = told(capsys)
-    assert fitted["raw"] == before["raw"]
-    table = load_network(tmp_path / "calibrated.safetensors").config["score_calibration"]
+    assert fitted["raw"] != before["raw"]  # the first click sees another crop
+    config = load_network(tmp_path / "calibrated.safetensors").config
+    assert config["first_crop"] == 40
+    table = config["score_calibration"]
     assert all(0 <= value <= 1 for knot in table for value in knot)
     assert isrefiner("calibrate", *WORDS[1:], "checkpoint=calibrated.safetensors") == 0
-    assert told(capsys)["calibrated"] < before["raw"] / 2
+    assert told(capsys)["calibrated"] < fitted["raw"] / 2
     session = Predictor.from_checkpoint(tmp_path / "calibrated.safetensors").session(np.zeros((64, 64, 3), np.uint8))
     assert session.click(20, 20).score <= max(iou for _, iou in table)
 

@@ -26,15 +26,15 @@ EXAMPLES = """examples:
   isrefiner calibrate checkpoint=network.safetensors data=real split=val limit=150 out=calibrated.safetensors half=true
   isrefiner calibrate checkpoint=default data=real split=test sets=isaid limit=100
 
-settings: those of isrefiner evaluate, and
+settings: those of isrefiner evaluate (crops are as the predictor makes them), and
   out=FILE.safetensors   write the network with its table    half=true    parameters in float16
-  clicks=8               of each object
+  clicks=8               of each object                       first_crop=200   side that a first click sees, kept in FILE
 """
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # raw scores and IoUs
-OWN = {"out": "", "half": "false", "clicks": "8"}
+OWN = {"out": "", "half": "false", "clicks": "8", "first_crop": ""}
 
 
-def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str, float]:
+def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int, first_crop: int | None = None) -> dict[str, float]:
     """Play, compare, and write the network where `out` is given.
 
     Returns:
@@ -49,6 +49,7 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
     from vfm_isrefiner.cli.evaluate import chosen_sets, network_of
     from vfm_isrefiner.models.checkpoints import save_network
     from vfm_isrefiner.models.inference import usual_passes
+    from vfm_isrefiner.predictor.network_settings import settings_of
     from vfm_isrefiner.predictor.scores import calibrated, calibration_error, fit_calibration
     from vfm_isrefiner.rollout import Round
     from vfm_isrefiner.training.evaluate_noc import named
@@ -59,8 +60,10 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
         raise ValueError(f"clicks={clicks}: at least 1 was expected.")
     network, _ = network_of(cfg)
     network.eval()
-    side = cfg.input_size or network.config.get("image_size")
-    rule = replace(named(cfg.protocol, side), flip=bool(cfg.flip), max_clicks=clicks)
+    if first_crop is not None:
+        network.config = {**network.config, "first_crop": first_crop}
+    zoom = settings_of(network.config)["zoom"]  # scores are the predictor's, so it is played as the predictor plays it
+    rule = replace(named(cfg.protocol, None), zoom=zoom, flip=bool(cfg.flip), max_clicks=clicks)
     round = Round(network, instantiate(cfg.modulation), first_click_passes=usual_passes(network.config))
     datamodule = instantiate(cfg.data)
     datamodule.prepare_data()
@@ -133,8 +136,8 @@ def main() -> None:
             own[name] = value
         else:
             rest.append(word)
-    if not own["clicks"].isdigit() or own["half"] not in ("true", "false"):
-        print("error: clicks= takes a number, half= true or false", file=sys.stderr)
+    if not own["clicks"].isdigit() or not (own["first_crop"] or "0").isdigit() or own["half"] not in ("true", "false"):
+        print("error: clicks= and first_crop= take a number, half= true or false", file=sys.stderr)
         sys.exit(2)
 
     from vfm_isrefiner.cli.settings import composed, quiet, short_errors
@@ -143,7 +146,8 @@ def main() -> None:
     with short_errors():
         cfg = composed("evaluate", rest)
         out = Path(own["out"]) if own["out"] else None
-        errors = run(cfg, out, own["half"] == "true", int(own["clicks"]))
+        first_crop = int(own["first_crop"]) if own["first_crop"] else None
+        errors = run(cfg, out, own["half"] == "true", int(own["clicks"]), first_crop)
         print("mean distance of score and IoU: " + ", ".join(f"{name} {value:.3f}" for name, value in errors.items()))
         if out is not None:
             print(f"left {out}")

@@ -52,6 +52,7 @@ SIZES = {
     "tiny": Dimensions(192, 12, 3, (32, 64, 128, 256), (32, 64, 128, 256), (32, 64, 128, 256), head=128),
     "test": Dimensions(64, 4, 4, (16, 32, 64, 128), (8, 16, 32, 64), (8, 16, 32, 64), head=32),
 }
+OF_USE = ("score_calibration", "first_crop")  # what a config says for the predictor, not of the network itself
 EARLY_FUSIONS = ("gated", "fixed", "first", "second")
 
 
@@ -166,7 +167,7 @@ def build_from_config(config: dict[str, Any]) -> AnyNetwork:
     """
     arguments = dict(config)
     kind = arguments.pop("kind", None)
-    calibration = arguments.pop("score_calibration", None)  # not of the network itself: of the predictor's scores
+    of_use = {name: arguments.pop(name) for name in OF_USE if name in arguments}
     if kind not in BUILDERS:
         raise ValueError(f"network kind {kind!r} is unknown; known are {', '.join(BUILDERS)}.")
     if isinstance(arguments.get("size"), dict):
@@ -175,8 +176,7 @@ def build_from_config(config: dict[str, Any]) -> AnyNetwork:
         }
         arguments["size"] = Dimensions(**fields)
     network = BUILDERS[kind](**arguments)
-    if calibration is not None:
-        network.config["score_calibration"] = calibration
+    network.config |= of_use
     return network
 
 

@@ -18,7 +18,7 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a network's config says of how to play it: "zoom", "first_click_passes" and "calibration" of `Predictor`."""
     side = config.get("image_size")
     return {
-        "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
+        "zoom": ZoomRule(ZoomRule.target if side is None else (side, side), first_crop=config.get("first_crop")),
         "first_click_passes": usual_passes(config),
         "calibration": config.get("score_calibration", ()),
     }

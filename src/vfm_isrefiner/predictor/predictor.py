@@ -96,7 +96,7 @@ class Predictor:
     @classmethod
     def from_checkpoint(
         cls,
-        path: str | Path,
+        path: str | Path = "default",
         *,
         device: torch.device | str = "auto",
         precision: str = "float32",
@@ -105,7 +105,7 @@ class Predictor:
         released: bool = False,
         **settings: Any,
     ) -> Predictor:
-        """The predictor of a file: ours, or a published one (`models.checkpoints.load_any`).
+        """The predictor of a file: ours, a published one, or the shipped weights (`models.checkpoints.load_any`).
 
         Args:
             device: "auto" is the GPU where torch sees one, else the CPU.
