@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ def load_into(network: AnyNetwork, path: Path) -> None:
     """
     path = located(path)
     if path.suffix == ".safetensors":
-        header, state = read_file(path)
-        _put_ours(network, header, state, path)
+        _put_ours(network, *read_file(path), path)
         return
     state = _published_state(path)
     kind = _kind_of(state, path)
@@ -94,8 +94,8 @@ def load_backbone(network: AnyNetwork, path: Path) -> None:
     own = network.state_dict()
     wanted = {name for name in own if name.startswith(("vit.", "fpn."))}
     if path.suffix == ".safetensors":
-        header, state = read_file(path)
-        found = {name: value for name, value in state.items() if name.startswith(("vit.", "fpn."))}
+        header, ours = read_file(path)
+        found = {name: ours[name] for name in ours if name.startswith(("vit.", "fpn."))}
         if not found:
             raise CheckpointError(
                 f"{path} ({header['content']}) holds no backbone; give a whole file of ours or a published one."
@@ -134,7 +134,7 @@ def input_of(state: dict[str, Tensor]) -> dict[str, int]:
     return {"image_size": round(tokens**0.5) * state["backbone.patch_embed.proj.weight"].shape[-1]}
 
 
-def _put_ours(network: nn.Module, header: dict[str, str], state: dict[str, Tensor], path: Path) -> None:
+def _put_ours(network: nn.Module, header: dict[str, str], state: Mapping[str, Tensor], path: Path) -> None:
     own = network.state_dict()
     wanted = set(own)
     if header["content"] == TRAINED_PART:
@@ -145,7 +145,9 @@ def _put_ours(network: nn.Module, header: dict[str, str], state: dict[str, Tenso
                 f"{fingerprint(network)[:12] or 'not frozen'}; load the same backbone checkpoint as in its training."
             )
     _check(own, state, wanted, extra=set(state) - wanted, path=path)
-    network.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    with torch.no_grad():  # as load_state_dict does, one tensor after the other
+        for name in wanted:
+            own[name].copy_(state[name])
 
 
 def _published_state(path: Path) -> dict[str, Tensor]:
@@ -220,7 +222,7 @@ def _fit_auxiliary(found: dict[str, Tensor], own: dict[str, Tensor]) -> None:
         found[name] = torch.cat([prev, clicks], 1)
 
 
-def _check(own: dict[str, Tensor], found: dict[str, Tensor], wanted: set[str], extra: set[str], path: Path) -> None:
+def _check(own: dict[str, Tensor], found: Mapping[str, Tensor], wanted: set[str], extra: set[str], path: Path) -> None:
     missing = sorted(wanted - set(found))
     shapes = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(own[name].shape)}"

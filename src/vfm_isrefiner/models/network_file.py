@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -54,12 +56,47 @@ def save_network(network: nn.Module, path: str | Path, *, only_trained: bool = F
     return Path(path)
 
 
-def read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+@final
+class FileTensors(Mapping[str, Tensor]):
+    """The tensors of a file, each read when it is asked for: a network and its file need not be in memory together.
+
+    An open file keeps what was read of it mapped, so it is opened for one tensor at a time.
+    """
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self._path, self._names, self._state = path, dict.fromkeys(names), _state(path)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        with safe_open(self._path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        if _state(self._path) != self._state:
+            raise CheckpointError(f"{self._path} was written while it was read; load it again.")
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_file(path: Path) -> tuple[dict[str, str], FileTensors]:
+    """Header and tensors of one of our files.
+
+    Raises:
+        CheckpointError: it is none.
+    """
     must_exist(path)
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            header, state = file.metadata() or {}, FileTensors(path, list(file.keys()))
     except SafetensorError as error:
         raise CheckpointError(f"{path} cannot be read as safetensors ({error}); copy it again.") from error
     if header.get("format") != "vfm_isrefiner":
