@@ -107,7 +107,7 @@ def model_of(args: argparse.Namespace) -> Model:
             threshold=args.threshold,
             flip=args.flip,
             gather=gather,
-            cache_bytes=2**27,  # a window's crops: what was seen before it does not come again
+            cache_bytes=2**26,  # a window's crops: what was seen before it does not come again
         )
 
     played = (
