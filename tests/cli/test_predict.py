@@ -52,6 +52,7 @@ def test_a_scene(isrefiner, capsys, folder):
 def test_workers_gather_where_rows_do_not_mix(isrefiner, folder, known, words, gather):
     assert isrefiner("predict", "scene.tif", "--prompts", "prompts.gpkg", "--out", "out.gpkg", *WORDS, *words) == 0
     assert known[0][1]["gather"] == gather
+    assert known[0][1]["waiting"] >= 64
     assert read("out.gpkg")[3][0].tolist() == ["d", "a", "b", "c"]
 
 

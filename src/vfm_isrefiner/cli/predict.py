@@ -107,6 +107,7 @@ def model_of(args: argparse.Namespace) -> Model:
             threshold=args.threshold,
             flip=args.flip,
             gather=gather,
+            waiting=max(64, args.workers),  # none is refused
             cache_bytes=2**26,  # a window's crops: what was seen before it does not come again
         )
 
