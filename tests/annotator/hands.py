@@ -94,8 +94,8 @@ class Hands:
     def where(self, x, y):
         """The place of the screen where a pixel of the scene is shown."""
         box = self.page.locator("#map").bounding_box()
-        near = box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"]
-        far = box["x"] + 0.9 * box["width"], box["y"] + 0.8 * box["height"]
+        near = box["x"] + 0.15 * box["width"], box["y"] + 0.25 * box["height"]
+        far = box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"]
         first = self._read(*near)
         last = self._read(*far)
         return tuple(

@@ -11,7 +11,7 @@ export function watchBar(store) {
     if (!scene || !state) return "Opening …";
     const clicks = state.clicks.length + pending.length;
     if (!clicks && state.editing === null) return said ?? "Click on an object to begin";
-    const parts = [state.editing === null ? null : `Editing ${state.editing}`, count(clicks, "click")];
+    const parts = [state.editing === null ? null : `Editing ${state.editing}`, clicks ? count(clicks, "click") : null];
     if (state.polygon) parts.push(area(state.area_m2, state.area_px));
     else if (!pending.length && state.clicks.length) parts.push("nothing found yet");
     if (state.polygon && state.score !== null) parts.push(percent(state.score));

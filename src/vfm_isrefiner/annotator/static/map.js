@@ -24,6 +24,8 @@ function tileSource(scene, projection, display, interpolate) {
   return new ol.XYZ({ tileGrid, projection, tileUrlFunction, interpolate, wrapX: false, transition: 120 });
 }
 
+const showsProbability = (state, display) => Boolean(display.probability && state?.window && state.polygon);
+
 export function createMap(target, store) {
   const map = new ol.Map({
     target,
@@ -107,7 +109,7 @@ export function createMap(target, store) {
     source("running").clear();
     if (state?.polygon) source("running").addFeature(new ol.Feature(geometryOf(state.polygon)));
     layers.running.setStyle(runningStyle(values));
-    layers.running.setVisible(!display.hidden && !display.probability);
+    layers.running.setVisible(!display.hidden && !showsProbability(state, display));
   }
 
   function drawClicks({ state, pending }) {
@@ -123,7 +125,7 @@ export function createMap(target, store) {
 
   let answers = 0; // each answer has its own picture
   function drawProbability({ state, display }) {
-    if (!display.probability || !state?.window || !state.clicks.length) return probability.setSource(null);
+    if (!showsProbability(state, display)) return probability.setSource(null);
     const [left, top, right, bottom] = state.window;
     const imageExtent = [left - 0.5, 0.5 - bottom, right - 0.5, 0.5 - top];
     answers += 1;

@@ -29,8 +29,8 @@ export function createNotices(store) {
   }
 
   function show(text) {
-    add(text, "plain", SHOWN_MS);
     speak(text);
+    return add(text, "told", SHOWN_MS).leave;
   }
 
   function failed(error) {
@@ -41,7 +41,7 @@ export function createNotices(store) {
   }
 
   function undoable(text, undo) {
-    const notice = add(text, "plain", UNDO_MS);
+    const notice = add(text, "told", UNDO_MS);
     const button = Object.assign(document.createElement("button"), { textContent: "Undo", type: "button" });
     const run = () => {
       notice.leave();

@@ -7,6 +7,7 @@ export const running = ({ state, pending }) => isRunning(state) || pending.lengt
 
 export function createSession(store, api, notices, objects, progress) {
   let last = Promise.resolve();
+  let leaveNote = () => {}; // what the server noted is said until its next answer
   let labelBefore = null; // the label that was current before an object was edited
 
   // One call at a time, in the order of the hands.
@@ -32,7 +33,8 @@ export function createSession(store, api, notices, objects, progress) {
       more = { ...more, label: labelBefore };
     }
     store.set({ ...more, state: { ...state, editing: now } });
-    if (state.note) notices.show(state.note);
+    leaveNote();
+    leaveNote = state.note ? notices.show(state.note) : () => {};
   }
 
   async function begin(scene) {
@@ -124,13 +126,21 @@ export function createSession(store, api, notices, objects, progress) {
     });
   }
 
+  // What was discarded, again; unless another object was begun since.
+  function bringBack(before) {
+    return serial(() => {
+      if (running(store.get())) return notices.show("Accept (Enter) or discard (Esc) the running object first.");
+      return replay(before);
+    });
+  }
+
   function discard() {
     return serial(async () => {
       const before = store.get().state;
       if (!isRunning(before)) return;
       adopt(await known(() => api.post(path("reset"))));
       const text = before.editing === null ? "Discarded." : "Changes discarded.";
-      notices.undoable(text, () => serial(() => replay(before)));
+      notices.undoable(text, () => bringBack(before));
     });
   }
 
