@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import time
 from contextlib import closing, contextmanager
 from threading import Thread
 
 import uvicorn
 
 from vfm_isrefiner.annotator.server import bound, config_of
+
+IDLE = 3.0  # seconds
 
 
 class Failed(Exception):
@@ -24,9 +27,13 @@ class Client:
     def __init__(self, port, token=None, host="127.0.0.1"):
         self.port, self.headers = port, {} if token is None else {"Authorization": f"Bearer {token}"}
         self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._used = 0.0
 
     def raw(self, method, path, body=None, headers=None):
         """Status, headers, content."""
+        if time.monotonic() - self._used > IDLE:  # the server may close it just now
+            self._connection.close()
+        self._used = time.monotonic()
         try:
             self._connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = self._connection.getresponse()

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.said import Said
 from vfm_isrefiner.annotator.scene import AnnotatedScene
-from vfm_isrefiner.annotator.windowing import ROOM, box_of_clicks, holds, number_of, union, window_for
+from vfm_isrefiner.annotator.windowing import box_of_clicks, holds, number_of, union, window_for
 from vfm_isrefiner.batch.playing import is_cut, within
 from vfm_isrefiner.batch.windows import Box, Window, WindowRule
 from vfm_isrefiner.geo.rasterise import draw
 from vfm_isrefiner.predictor import Click, Prediction, Predictor, Session
 
+ROOM = 8  # the part of the smallest side that a click on the object keeps from a border at which the scene goes on
 MOVED = "The window was moved: it holds all clicks of this object again."
 GREW = "The window was made larger: the object reached its border."
 CUT = "The object reaches over the largest window: accept this part, and click the rest as another object."
@@ -78,7 +79,7 @@ class Following:
             raise ValueError("Following.play got neither clicks nor an object to edit; there is nothing to play.")
         if window is None:
             window = self._window(box)
-        elif said.clicks and not _held(window, said, self._scene.size):
+        elif said.clicks and not _held(window, said, self._scene.size, self._rule.least // ROOM):
             seen = None if before is None else _box_of_mask(before)
             window, note = self._window(box if seen is None else union(box, seen)), MOVED
         found = self._on(window, said)
@@ -139,12 +140,11 @@ def _common(played: tuple[Click, ...], clicks: list[Click]) -> int:
     return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
 
-def _held(window: Window, said: Said, size: tuple[int, int]) -> bool:
-    """Does the window hold all clicks, and some room round the newest, if it is on the object?"""
+def _held(window: Window, said: Said, size: tuple[int, int], room: int) -> bool:
+    """Does the window hold all clicks, and `room` round the newest, if it is on the object?"""
     newest = said.clicks[-1:]
-    return holds(window, box_of_clicks(said.clicks), size, 0) and holds(
-        window, box_of_clicks(newest), size, ROOM if newest[0][2] else 0
-    )
+    kept = room if newest[0][2] else 0
+    return holds(window, box_of_clicks(said.clicks), size) and holds(window, box_of_clicks(newest), size, kept)
 
 
 def _local(said: Said, window: Window) -> list[Click]:

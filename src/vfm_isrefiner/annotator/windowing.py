@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from vfm_isrefiner.batch.windows import Box, Window, WindowRule, window_around
 
-ROOM = 48  # pixels that a click keeps from a border at which the scene goes on, where the window can be moved
-
 
 def box_of_clicks(clicks: Sequence[tuple[float, float, bool]]) -> Box:
     """Top, left, bottom, right of the pixels under clicks (x, y, positive), the last two exclusive."""
@@ -20,7 +18,7 @@ def union(one: Box, other: Box) -> Box:
     return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
-def holds(window: Window, box: Box, size: tuple[int, int], room: int = ROOM) -> bool:
+def holds(window: Window, box: Box, size: tuple[int, int], room: int = 0) -> bool:
     """Does the window hold the box, with `room` pixels to spare at borders that are not the scene's?"""
     low, high = (window.top, window.left), (window.bottom, window.right)
     return all(
