@@ -56,7 +56,7 @@ class Predictor:
         calibration: knots of `scores.fit_calibration`; None: those of the network's config, if any.
         cache_bytes: memory for encoded images and crops, of all sessions together.
         gather: of how many sessions one forward may take clicks that come at nearly the same time (`GatheredRound`); 0: the
-            sessions take turns. Worth it on a GPU; on a CPU a batch takes about as long as its clicks one by one.
+            sessions take turns. For a GPU, which one click does not fill; on a CPU it gains little.
         waiting: with `gather`, how many clicks may wait before `NetworkBusy` is raised.
         device: where the network is; None: where its parameters are.
 
