@@ -28,7 +28,13 @@ def draw_growth(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path,
         axis.plot(x, seconds[0] * (x / x[0]) ** power, color="0.75", label=proportion)
         axis.plot(x, seconds, marker="o", color=LINES[0], label="measured")
         axis.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds")
-        axis.set_xticks(x, [f"{value:g}" for value in x])
+        named: list[float] = []
+        last = 0.0
+        for value in x:  # on the logarithmic axis the last ones of many would lie on each other
+            if value >= 1.25 * last:
+                last = float(value)
+                named.append(value)
+        axis.set_xticks(named, [f"{value:g}" for value in named])
         axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             which(FuncFormatter(lambda value, _: f"{value:g}"))
