@@ -4,6 +4,7 @@ import * as ol from "./vendor/ol.js";
 
 const DEEPEST = 1 / 32; // pixels of the scene on a pixel of the screen, at the closest
 const CRISP = 0.5; // closer than this the pixels are shown as squares
+const HAND = 4; // pixels that a hand may slip between pressing and letting go, and still click
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export const toMap = (x, y) => [x, -y];
@@ -30,6 +31,7 @@ export function createMap(target, store) {
   const map = new ol.Map({
     target,
     controls: [],
+    moveTolerance: HAND,
     interactions: [new ol.DragPan(), new ol.PinchZoom(), new ol.MouseWheelZoom()],
   });
   const picture = [new ol.TileLayer({ minResolution: CRISP }), new ol.TileLayer({ maxResolution: CRISP })];
@@ -70,10 +72,12 @@ export function createMap(target, store) {
   const whole = (animated = true) => store.get().scene && fit(extent(store.get().scene), 0.25, animated);
   const show = (polygon) => polygon && fit(geometryOf(polygon).getExtent(), 0.25);
 
-  function zoom(factor) {
+  // The point that is looked at stays where it is.
+  function zoom(factor, point = null) {
     const view = map.getView();
     view.cancelAnimations();
-    view.animate({ resolution: view.getConstrainedResolution(view.getResolution() / factor), duration: calm() ? 0 : 150 });
+    const resolution = view.getConstrainedResolution(view.getResolution() / factor);
+    view.animate({ resolution, anchor: point ? toMap(...point) : undefined, duration: calm() ? 0 : 150 });
   }
 
   // Only what changed is made anew: a scene may hold thousands of objects.

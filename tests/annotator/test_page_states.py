@@ -1,0 +1,122 @@
+"""What the page does when a person changes their mind, clicks beside, or the server is slow, lost or forgetful."""
+
+import re
+
+import numpy as np
+from annotator.page_scene import THINGS
+from playwright.sync_api import expect
+
+
+def test_an_accepted_object_is_edited_and_left(person):
+    person.click(*THINGS["truck"].clicks[0])
+    person.key("2")
+    person.accept()
+    person.key("1")
+    person.click(400, 310)
+    person.says("Editing 1")
+    expect(person.page.locator("#labels [aria-pressed=true]")).to_contain_text("vehicle")
+    person.click(*THINGS["trailer"].clicks[0])
+    person.says("1 click")
+    person.key("Escape")
+    person.says("Click on an object")
+    expect(person.page.locator("#labels [aria-pressed=true]")).to_contain_text("building")
+    person.page.get_by_role("button", name="Undo", exact=True).last.click()
+    person.says("Editing 1 · 1 click")
+    person.accept()
+    expect(person.row("vehicle 1")).to_have_attribute("aria-label", "vehicle 1, 743 m², 2 clicks")
+
+
+def test_unlabelled_objects_are_found_and_new_labels_taken(person):
+    person.key("2")
+    person.click(*THINGS["truck"].clicks[0])
+    person.accept()
+    person.key("0")
+    person.click(*THINGS["trailer"].clicks[0])
+    person.accept()
+    person.key("u")
+    expect(person.rows().filter(has=person.page.locator("[aria-current=true]"))).to_contain_text("no label")
+    person.page.get_by_label("New label").fill("trailer")
+    person.key("Enter")
+    expect(person.row("trailer 2")).to_be_visible()
+    person.key("u")
+    person.noted("Every object has a label")
+
+
+def test_clicks_that_find_nothing_are_explained(person):
+    person.allowed.append("422")
+    person.click(320, 460)
+    person.noted("no image data")
+    person.says("Click on an object")
+    person.click(-15, 200)
+    person.noted("outside of the scene")
+    person.key("Enter")
+    person.noted("Nothing to accept")
+
+
+def test_a_lost_server_is_waited_for(person):
+    person.click(*THINGS["truck"].clicks[0])
+    person.says("1 click")
+    person.allowed.append("ERR_FAILED")
+    for part in ("**/api/**", "**/health"):
+        person.page.route(part, lambda route: route.abort())
+    expect(person.page.get_by_role("alert")).to_contain_text("does not answer")
+    person.click(*THINGS["trailer"].clicks[0])
+    person.says("1 click")
+    person.page.unroute_all()
+    expect(person.page.get_by_role("alert")).to_be_hidden()
+    person.click(*THINGS["trailer"].clicks[0])
+    person.says("2 clicks")
+
+
+def test_the_marker_is_there_before_the_answer(person):
+    person.key("o")
+    bare = person.colour(*THINGS["truck"].clicks[0])
+    waiting = []
+    person.page.route("**/click", lambda route: waiting.append(route))
+    person.click(*THINGS["truck"].clicks[0])
+    person.says("1 click")
+    person.page.mouse.move(*person.where(300, 220))
+    person.page.wait_for_timeout(300)  # painted
+    assert np.abs(person.colour(*THINGS["truck"].clicks[0]) - bare).max() > 20
+    assert "m²" not in person.page.locator("#running-text").inner_text()
+    waiting[0].continue_()
+    person.says("m²")
+
+
+def test_a_busy_server_is_asked_again(person):
+    refused = []
+
+    def busy(route):
+        refused.append(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": "1"}, json={"detail": "Too many wait."})
+
+    person.allowed.append("503")
+    person.page.route("**/click", busy, times=1)
+    person.click(*THINGS["truck"].clicks[0])
+    person.says("m²")
+    assert len(refused) == 1
+
+
+def test_a_session_that_the_server_forgot_is_played_again(person):
+    with person.page.expect_response("**/click") as answer:
+        person.click(*THINGS["truck"].clicks[0])
+    person.says("1 click")
+    key = answer.value.json()["session"]
+    person.allowed.append("404")
+    forgotten = re.compile(f"/api/sessions/{key}")
+    person.page.route(forgotten, lambda route: route.fulfill(status=404, json={"detail": "This session is not known."}))
+    person.click(*THINGS["trailer"].clicks[0])
+    person.says("2 clicks · 743 m²")
+    person.key("2")
+    person.accept()
+    person.listed(1)
+
+
+def test_another_scene_keeps_the_running_object_of_the_first(person):
+    person.click(*THINGS["truck"].clicks[0])
+    person.says("1 click")
+    person.page.get_by_label("Scene", exact=True).select_option("1")
+    person.says("Click on an object")
+    assert person.page.get_by_label("Red", exact=True).locator("option").count() == 6
+    person.page.get_by_label("Scene", exact=True).select_option("0")
+    person.says("1 click")
