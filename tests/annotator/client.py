@@ -124,7 +124,6 @@ def serving(app):
     """The port of a server in a thread of this process."""
     with bound("127.0.0.1", 0) as socket:
         server = uvicorn.Server(config_of(app))
-        socket.listen(64)
         thread = Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()
         try:

@@ -18,7 +18,6 @@ from vfm_isrefiner.annotator.server import bound, serve
 
 def child(folder):
     with bound("127.0.0.1", 0) as socket:
-        socket.listen(64)
         print(os.getpid(), socket.getsockname()[1], flush=True)
         sys.stdout = sys.stderr
         app = create_app(colour_predictor(), [AnnotatedScene("0", folder / "scene.tif", folder / "objects.gpkg", folder)])

@@ -129,7 +129,7 @@ def one_life(pid, port, people, clock):
     try:
         while sum(person.acknowledged for person in people) == before and not faults and any(one.is_alive() for one in threads):
             time.sleep(0.005)
-        time.sleep(clock.uniform(0, 0.4))
+        time.sleep(clock.uniform(0, 0.25))
     finally:
         os.kill(pid, signal.SIGKILL)
     for thread in threads:

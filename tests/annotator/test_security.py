@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from vfm_isrefiner.annotator.server import check_host, hosts_of, is_loopback
+from vfm_isrefiner.annotator.server import bound, check_host, hosts_of, is_loopback
 
 TOKEN = "a-token-of-some-length"
 GET = ("GET", "/api/scenes")
@@ -25,6 +25,7 @@ def test_every_answer_is_guarded(client):
         assert "default-src 'self'" in policy
         assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"]
         assert "access-control-allow-origin" not in headers
         assert "server" not in headers
     status, _ = told(client.raw("GET", "/api/scenes", headers={"Host": "evil.example"}))
@@ -159,4 +160,6 @@ def test_addresses():
         check_host("127.0.0.1", "short")
     assert hosts_of("127.0.0.1", ["map.example.org"]) == ["127.0.0.1", "localhost", "::1", "map.example.org"]
     assert "10.1.2.3" in hosts_of("10.1.2.3")
+    with bound("127.0.0.1", None) as first, bound("127.0.0.1", None) as second:
+        assert first.getsockname()[1] != second.getsockname()[1]
     assert socket.gethostname() in hosts_of("0.0.0.0")

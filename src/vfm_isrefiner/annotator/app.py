@@ -54,7 +54,7 @@ def create_app(
         most_sessions: at work at a time.
     """
     by_id = {one.id: one for one in scenes}
-    desk = Desk(by_id, Registry(by_id, predictor, rule, most_sessions), model, str(predictor.device))
+    desk = Desk(by_id, Registry(by_id, predictor, rule, most_sessions), predictor, model, str(predictor.device))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.registry import Entry, Registry
 from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.workers import Workers
+from vfm_isrefiner.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,13 @@ class Desk:
     """Made once; the application's routes find it in `app.state.desk`.
 
     Attributes:
-        scenes: by id. registry: of sessions. model, device: their names, for people.
+        scenes: by id. registry: of sessions. predictor: of all of them, as `registry` has it. model, device: names for people.
         clicking, drawing, keeping: threads of the network, of tiles, and of the files of objects.
     """
 
     scenes: Mapping[str, AnnotatedScene]
     registry: Registry
+    predictor: Predictor
     model: str
     device: str
     clicking: Workers = field(default_factory=lambda: Workers("click", 8, 32))
@@ -35,6 +37,7 @@ class Desk:
         """After the work that is being done, give all files free."""
         for workers in (self.clicking, self.drawing, self.keeping):
             workers.close()
+        self.predictor.close()
         for scene in self.scenes.values():
             scene.close()
 

@@ -109,18 +109,20 @@ class ObjectsFile:
             self._file.execute("UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (self._about, LAYER))
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One transaction, on the disk when it ends; nothing of it where the body raises.
+    def writing(self, lasting: bool = True) -> Iterator[None]:
+        """One transaction, with the operating system when it ends, and where `lasting` on the disk; nothing if the body raises.
 
         Raises:
             Refusal: 503, the file is locked by another program, or the disk refuses.
         """
         try:
+            self._file.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             self._file.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._file.execute("COMMIT")
-                settle(self._file)
+                if lasting:
+                    settle(self._file)
             except BaseException:
                 if self._file.in_transaction:
                     self._file.execute("ROLLBACK")

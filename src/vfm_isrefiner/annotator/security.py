@@ -149,6 +149,7 @@ def _with_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            headers.setdefault("Cache-Control", "no-cache")  # files of the page are asked for again after an update
         await send(message)
 
     return secured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import sys
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 
 from vfm_isrefiner.annotator.security import LOOPBACK
 
+FIRST_PORT, PORTS = 8765, 20  # that are tried where none is asked for
 SECONDS_TO_END = 5  # for requests that are being answered when the server is stopped
 
 
@@ -48,18 +50,26 @@ def hosts_of(host: str, more: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys([*LOOPBACK, *own, *everywhere, *more]))
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens on `host`; port 0: any free one.
+def bound(host: str, port: int | None) -> socket.socket:
+    """A socket that listens on `host`; port 0: any free one; None: the first free one from `FIRST_PORT` on.
+
+    A page that is open finds a server again that was killed and started with the same port.
 
     Raises:
         OSError: the address is taken, or not one of this machine.
     """
+    if port is None:
+        for number in range(FIRST_PORT, FIRST_PORT + PORTS):
+            with contextlib.suppress(OSError):
+                return bound(host, number)
+        port = 0
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         one = socket.socket(family, kind, protocol)
         try:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(address)
+            one.listen(128)
         except OSError:
             one.close()
             raise
@@ -77,12 +87,11 @@ def address_of(one: socket.socket, host: str, token: str | None) -> str:
 
 
 def serve(app: ASGIApp, one: socket.socket, address: str, browser: bool) -> None:
-    """Answer until Ctrl-C or SIGTERM; the address is printed once the server listens.
+    """Answer until Ctrl-C or SIGTERM; the address is printed first.
 
     Args:
         app: what answers. one: from `bound`. address: to print. browser: open it there too.
     """
-    one.listen(128)
     print(f"annotate at {address}\nCtrl-C ends it; what is accepted is on the disk.", flush=True)
     if browser:
         opening = Timer(0.3, webbrowser.open, (address,))

@@ -135,7 +135,7 @@ class Store:
 
     def keep_running(self, session: str, state: dict[str, Any] | None) -> None:
         """Put what makes the running object of a session on the disk; None: there is none."""
-        with self._lock, self._file.writing():
+        with self._lock, self._file.writing(lasting=False):  # a kill leaves it, a power cut may take the last clicks
             if state is None:
                 self._file.forget_running(session)
             else:

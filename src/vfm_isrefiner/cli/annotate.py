@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     add("--window", type=int, default=512, metavar="PX", help="smallest window round an object (default: %(default)s)")
     add("--max-window", type=int, default=2048, metavar="PX", help="largest one (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
-    add("--port", type=_port, default=0, help="0: any free one (default: %(default)s)")
+    add("--port", type=_port, help="0: any free one (default: the first free one from 8765)")
     add("--token", metavar="SECRET", help=f"what clients must bring; better as {TOKEN}, which other users cannot list")
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a name that a reverse proxy is asked by")
     add("--sessions", type=int, default=64, metavar="N", help="at work at a time (default: %(default)s)")

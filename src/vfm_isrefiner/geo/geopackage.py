@@ -65,7 +65,7 @@ def layer_crs(path: Path, layer: str) -> CRS | None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """The file as a database whose commits are on the disk when they return, for one thread at a time.
+    """The file as a database, for one thread at a time.
 
     Raises:
         VectorError: it is no GeoPackage.
@@ -75,7 +75,6 @@ def connect(path: Path) -> sqlite3.Connection:
     if not head.startswith(b"SQLite format 3\0") or head[68:72] != APPLICATION:
         raise VectorError(f"{path} is no GeoPackage. Name another file.")
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
     # the triggers of a spatial index that another program has made call these
     for number, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
         connection.create_function(name, 1, lambda blob, of=number: box_of_blob(blob)[of], deterministic=True)
