@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick lint format wheel clean
+.PHONY: help install demo test test-quick lint format weights wheel clean
 
 PYTHON ?= python3
 VENV   := .venv

@@ -31,7 +31,7 @@ usage: isrefiner COMMAND [name=value ...]
 
 examples:
   isrefiner annotate scene.tif                                click objects in the browser
-  isrefiner demo out=demo                                     no data needed, a few minutes
+  isrefiner demo out=demo                                     no data needed, a minute or two
   isrefiner train experiment=smoke                            the whole training in seconds, on drawn scenes
   isrefiner train experiment=real_small                       on the images of paths.shared ($VFM_SHARED, else ../shared)
   isrefiner train experiment=smoke -m model.theta=0.5,1.0     two runs and one table
