@@ -40,6 +40,20 @@ format: install ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# WITH goes to each of the four trainings, such as WITH="trainer=bf16 data.batch_size=64 data.resident=true budget=750000"
+weights: install ## train the default weights anew, into runs/ (hours without a GPU; needs the data of VFM_SHARED)
+	$(BIN)/isrefiner train experiment=default_stage1 reuse=true paths.run=runs/stage1 $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage1_large reuse=true paths.run=runs/stage1_large \
+	  pretrained=runs/stage1/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage2 reuse=true paths.run=runs/stage2 \
+	  pretrained=runs/stage1_large/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage2_large reuse=true paths.run=runs/stage2_large \
+	  pretrained=runs/stage2/network.safetensors $(WITH)
+	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner checkpoints convert --half \
+	  runs/stage1_large/network.safetensors runs/default_stage1.safetensors
+	test -f runs/default.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
+	  data=real split=val limit=100 first_crop=200 half=true out=runs/default.safetensors
+
 wheel: install ## build the wheel and the source archive into dist/
 	$(BIN)/uv build
 
