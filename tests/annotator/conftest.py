@@ -76,8 +76,8 @@ def browser():
 
 @pytest.fixture
 def address(tmp_path):
-    """A server on one scene with objects that are known, and one with six bands."""
-    files = [write_page_scene(tmp_path / "site.tif"), write_page_scene(tmp_path / "bands.tif", bands=6)]
+    """A server on one scene with objects that are known, and one with six bands that lies nowhere."""
+    files = [write_page_scene(tmp_path / "site.tif"), write_page_scene(tmp_path / "bands.tif", bands=6, ground=False)]
     scenes = [
         AnnotatedScene(str(n), one, one.with_suffix(".gpkg"), tmp_path, ["building", "vehicle", "water"])
         for n, one in enumerate(files)

@@ -8,6 +8,8 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
+from vfm_isrefiner.geo.opening import quiet
+
 SIZE = (480, 640)
 TRANSFORM = Affine(0.5, 0, 334_000, 0, -0.5, 6_250_000)
 CRS_OF = CRS.from_epsg(32756)  # south of the equator
@@ -58,8 +60,8 @@ def truth(name):
     return mask.astype(bool)
 
 
-def write_page_scene(path, bands=3):
-    """Three bands of colours, or more that repeat them; the lowest 40 rows hold no data."""
+def write_page_scene(path, bands=3, ground=True):
+    """Three bands of colours, or more that repeat them; the lowest 40 rows hold no data. `ground`: it lies somewhere."""
     image = np.full((*SIZE, 3), GROUND, np.uint8)
     for name, thing in THINGS.items():
         image[truth(name)] = thing.colour
@@ -69,7 +71,9 @@ def write_page_scene(path, bands=3):
     image = np.clip(image + noise, 1, 255).astype(np.uint8)
     image[-40:] = 0
     planes = np.resize(image.transpose(2, 0, 1), (bands, *SIZE))
-    profile = {"height": SIZE[0], "width": SIZE[1], "count": bands, "dtype": "uint8", "crs": CRS_OF, "transform": TRANSFORM}
-    with rasterio.open(path, "w", driver="GTiff", nodata=0, photometric="RGB", **profile) as file:
+    profile = {"height": SIZE[0], "width": SIZE[1], "count": bands, "dtype": "uint8"}
+    if ground:
+        profile |= {"crs": CRS_OF, "transform": TRANSFORM}
+    with quiet(Warning), rasterio.open(path, "w", driver="GTiff", nodata=0, photometric="RGB", **profile) as file:
         file.write(planes)
     return path

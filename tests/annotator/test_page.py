@@ -143,6 +143,7 @@ def test_two_tabs(people):
     ada = people()
     ben = people(beside=ada)
     ada.look()
+    ada.page.get_by_label("Your name").fill("Ada")
     ada.click(*THINGS["truck"].clicks[0])
     ada.says("1 click")
     ben.look()
@@ -154,6 +155,7 @@ def test_two_tabs(people):
     ada.accept()
     ben.look()
     ben.listed(1)  # by itself
+    expect(ben.row("vehicle 1")).to_contain_text("Ada")
     ben.key("3")
     ben.accept()
     ada.look()

@@ -118,5 +118,9 @@ def test_another_scene_keeps_the_running_object_of_the_first(person):
     person.page.get_by_label("Scene", exact=True).select_option("1")
     person.says("Click on an object")
     assert person.page.get_by_label("Red", exact=True).locator("option").count() == 6
+    person.click(*THINGS["truck"].clicks[0])
+    person.says("1 click · 1,593 px")  # it lies nowhere
+    expect(person.page.locator("#ground")).to_have_text("")
+    expect(person.page.locator("#scalebar")).to_be_hidden()
     person.page.get_by_label("Scene", exact=True).select_option("0")
     person.says("1 click")

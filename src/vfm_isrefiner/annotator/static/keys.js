@@ -12,6 +12,8 @@ function nameOf(event) {
 const typing = (element) => element.matches("input:not([type=checkbox], [type=range]), textarea, select");
 const onControl = (element) => element.closest("button, a, input, select, summary, [role=menu]") !== null;
 
+const toMap = () => document.getElementById("map").focus({ preventScroll: true });
+
 export function keyText(key) {
   const words = { Mod: MAC ? "⌘" : "Ctrl", Escape: "Esc", Delete: "Del", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
   return key.split(/\+(?=.)/).map((part) => words[part] ?? (part.length === 1 ? part.toUpperCase() : part));
@@ -21,7 +23,10 @@ export function watchKeys(commands, store) {
   const byKey = new Map(commands.all.flatMap((one) => one.keys.map((key) => [key, one])));
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
-    if (typing(event.target)) return;
+    if (typing(event.target)) {
+      if (event.key === "Escape") toMap();
+      return;
+    }
     const name = nameOf(event);
     const command = byKey.get(name);
     if (!command) return;
@@ -61,7 +66,8 @@ export function watchButtons(commands, store) {
   refresh();
   // After a click of the mouse the keys belong to the map again: Enter accepts, it does not press the button once more.
   document.addEventListener("click", (event) => {
-    if (event.detail === 0 || !event.target.closest("button") || document.querySelector("dialog[open], [role=menu]:not([hidden])")) return;
-    document.getElementById("map").focus({ preventScroll: true });
+    const control = event.target.closest("button, summary, input[type=range], input[type=checkbox]");
+    if (event.detail === 0 || !control || document.querySelector("dialog[open], [role=menu]:not([hidden])")) return;
+    toMap();
   });
 }

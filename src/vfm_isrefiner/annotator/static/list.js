@@ -19,7 +19,8 @@ export function watchList(store, commands) {
     const size = area(object.area_m2, object.area_px);
     const by = object.author && object.author !== author ? `, by ${object.author}` : "";
     const choose = make("button", { type: "button", class: "choose", onclick: () => commands.select(store.get().objects.get(object.id)) });
-    choose.append(swatch(colourOf(labels, object.label)), make("span", { class: "name" }, name), make("span", { class: "id" }, `${object.id}`));
+    const number = by ? `${object.id} · ${object.author}` : `${object.id}`;
+    choose.append(swatch(colourOf(labels, object.label)), make("span", { class: "name" }, name), make("span", { class: "id" }, number));
     choose.append(make("span", { class: "size" }, size));
     choose.append(make("span", { class: "clicks", title: count(object.clicks, "click") }, `${object.clicks}`));
     choose.setAttribute("aria-label", `${name} ${object.id}, ${size}, ${count(object.clicks, "click")}${by}`);

@@ -65,6 +65,7 @@ function toggleList() {
 const parts = { sayPlace, toggleList, togglePanel, nextTheme: () => nextTheme(notices), openExport: exporting.open, openHelp: help.open };
 const commands = createCommands({ store, map, cursor, session, objects, notices, parts });
 
+store.on(["author"], session.rename);
 startPanel();
 help.fill(commands);
 watchDisplay(store);

@@ -13,6 +13,7 @@ export function watchMouse(map, store, session) {
     if (event.ctrlKey) return; // a Mac's other right click; its menu event follows
     session.click(...toPixel(coordinate).map(Math.round), !event.shiftKey);
   });
+  viewport.addEventListener("pointerdown", () => map.ol.getTargetElement().focus({ preventScroll: true }));
   viewport.addEventListener("contextmenu", (event) => {
     event.preventDefault();
     session.click(...pixelUnder(map, event), false);

@@ -156,6 +156,13 @@ export function createSession(store, api, notices, objects, progress) {
     });
   }
 
+  // The name that what is accepted from now on bears.
+  const rename = () =>
+    serial(async () => {
+      const { state, author } = store.get();
+      if (state) adopt(await api.post(`api/scenes/${state.scene}/sessions`, { author, resume: state.session }));
+    });
+
   // After the server was away: what it holds is the truth.
   const refresh = () =>
     serial(async () => {
@@ -163,5 +170,5 @@ export function createSession(store, api, notices, objects, progress) {
       if (state) adopt(await known(() => api.get(`api/sessions/${store.get().state.session}`)));
     });
 
-  return { open: (scene) => serial(() => open(scene)), click, undo: step("undo"), redo: step("redo"), accept, discard, edit, refresh };
+  return { open: (scene) => serial(() => open(scene)), click, undo: step("undo"), redo: step("redo"), accept, discard, edit, rename, refresh };
 }
