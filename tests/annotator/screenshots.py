@@ -52,7 +52,8 @@ def chosen(ids, categories, count):
     near.sort(key=lambda one: one[0])
     buildings = [one[1:] for one in near if one[1] == "building"]
     others = [one[1:] for one in near if one[1] != "building"]
-    return [*buildings[: count - count // 2], *others[: count // 2]]
+    first, *buildings = buildings[: count - count // 2]  # the one in the middle is in work at the end
+    return [*buildings, *others[: count // 2], first]
 
 
 def drawn(polygon, size):

@@ -29,6 +29,7 @@ export function watchLabels(store, commands) {
     const totals = new Map();
     for (const { label } of objects.values()) totals.set(label || null, (totals.get(label || null) ?? 0) + 1);
     for (const { label, chip, total } of chips) {
+      if (label === current && chip.getAttribute("aria-pressed") !== "true") chip.scrollIntoView({ block: "nearest" });
       chip.setAttribute("aria-pressed", String(label === current));
       total.textContent = totals.get(label) ?? "";
       chip.setAttribute("aria-label", `${label ?? "no label"}, ${count(totals.get(label) ?? 0, "object")}`);
