@@ -5,6 +5,7 @@ import json
 import time
 from contextlib import closing, contextmanager
 from threading import Thread
+from urllib.parse import unquote
 
 import uvicorn
 
@@ -78,7 +79,7 @@ class Client:
         """Name and content of the file."""
         status, headers, content = self.raw("GET", f"/api/scenes/{scene}/export?format={format}")
         assert status == 200, content
-        return headers["content-disposition"].partition("filename=")[2].strip('"'), content
+        return unquote(headers["content-disposition"].partition("filename*=UTF-8''")[2]), content
 
     def close(self):
         self._connection.close()

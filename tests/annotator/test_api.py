@@ -253,6 +253,14 @@ def test_exports(client, tmp_path, format):
         assert [one["area"] for one in content["annotations"]] == [truth(60).sum(), truth(100).sum()]
 
 
+def test_categories_have_names(client):
+    ann = client.begin()
+    ann.click(8, 6)
+    ann.accept("")
+    (category,) = json.loads(client.export("coco")[1])["categories"]
+    assert category["name"] == "unlabelled"
+
+
 def test_an_export_of_nothing(client):
     for format in ("gpkg", "geojson", "shp", "coco", "tif"):
         assert client.export(format)[1]

@@ -1,6 +1,8 @@
 """The file of accepted objects: what other programs read in it, what it refuses, what survives."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 
@@ -156,10 +158,44 @@ def test_what_a_gis_has_changed_is_kept(store):
     with closing(Store(store.path, GRID)) as again:
         kept, drawn = again.objects()
         assert kept.told() == one.told()
-        assert (drawn.label, drawn.author, drawn.version, drawn.clicks) == ("drawn by hand", "", 0, ())
+        assert (drawn.label, drawn.author, drawn.clicks, drawn.area_px) == ("drawn by hand", "", (), 71)
+        assert drawn.version == kept.version + 1
+        assert drawn.area_m2 == pytest.approx(4.2**2, rel=2e-3)
         assert drawn.outline.bounds == pytest.approx((40.2, 31.2, 48.6, 39.6))
         assert again.at(44, 35) == drawn
-        assert again.relabel(drawn.id, 0, "pond").label == "pond"
+        assert again.relabel(drawn.id, drawn.version, "pond").label == "pond"
+    assert shapely.from_wkb(read(store.path)[2][1]).equals_exact(square, 0)
+
+
+CHANGES = {
+    "another label": "UPDATE objects SET label = 'mended in a GIS' WHERE fid = 1",
+    "another geometry": "UPDATE objects SET geom = (SELECT geom FROM objects WHERE fid = 2) WHERE fid = 1",
+    "gone": "DELETE FROM objects WHERE fid = 1",
+}
+ELSEWHERE = "import sqlite3, sys; f = sqlite3.connect(sys.argv[1]); f.execute(sys.argv[2]); f.commit(); f.close()"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_gis_changes_meanwhile_is_not_overwritten(store, change):
+    one, two = store.add(work()), store.add(work(150))
+    seen = store.version
+    subprocess.run([sys.executable, "-c", ELSEWHERE, str(store.path), CHANGES[change]], check=True)
+    with pytest.raises(Refusal) as refused:
+        store.relabel(one.id, one.version, "car")
+    version, changed, gone = store.since(seen)
+    assert version == seen + 1
+    if change == "gone":
+        assert (refused.value.status, changed, gone) == (404, [], [one.id])
+        assert store.restore(one.id).polygon == one.polygon
+        return
+    assert (refused.value.status, gone) == (409, [])
+    (now,) = changed
+    assert refused.value.more["object"] == now.told()
+    if change == "another label":
+        assert (now.label, now.polygon) == ("mended in a GIS", one.polygon)
+    else:
+        assert (now.polygon, now.area_px, now.area_m2) == (two.polygon, two.area_px, two.area_m2)
+    assert store.relabel(one.id, now.version, "car").version == seen + 2
 
 
 def test_a_spatial_index_of_another_program_is_kept_up(store):

@@ -6,9 +6,11 @@ import pytest
 import rasterio
 from affine import Affine
 
+from vfm_isrefiner.annotator.readers import Kept
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.tiles import TILE, levels_of, probability_png, tile_png
+from vfm_isrefiner.geo.described import describe
 from vfm_isrefiner.geo.raster import RasterError, read_raster
 
 SIZE = (300, 700)
@@ -63,6 +65,34 @@ def test_the_first_level_has_the_whole_scene(large):
     assert not tile[:, 166:, 3].any()  # no data
     whole = read_raster(large.path, (1, 2, 3), "percentile").image
     assert abs(tile[:75, :160, 0].mean() - whole[0, :, :640].mean()) < 2
+
+
+def test_tiles_are_kept(large, monkeypatch):
+    first = tile_png(large, 2, 1, 0, (1, 2, 3), "percentile")
+    monkeypatch.setattr(large.readers, "borrow", None)
+    assert tile_png(large, 2, 1, 0, [1, 2, 3], "percentile") == first
+    with pytest.raises(TypeError):
+        tile_png(large, 2, 1, 0, [3, 2, 1], "percentile")
+
+
+def test_bytes_are_bounded():
+    kept = Kept(10)
+    for number in range(5):
+        kept.put(number, b"four")
+        kept.get(0)
+    kept.put("large", b"more than ten")
+    assert [kept.get(number) for number in range(5)] == [b"four", None, None, None, b"four"]
+    assert (kept.get("large"), kept.bytes) == (None, 8)
+
+
+def test_a_large_scene_without_overviews_is_told(large, monkeypatch):
+    assert large.advice is None
+    monkeypatch.setattr("vfm_isrefiner.annotator.scene.LARGE", 699)
+    assert "gdaladdo -r average" in large.advice
+    with rasterio.open(large.path, "r+") as file:
+        file.build_overviews([2, 4])
+    large.described = describe(large.path)
+    assert large.advice is None
 
 
 def test_what_is_no_tile(large):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vfm_isrefiner.geo.outline import as_json
+from vfm_isrefiner.geo.outline import as_json, box_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,20 @@ class Accepted:
         """The outline as JSON."""
         return as_json(self.outline)
 
+    @cached_property
+    def _box(self) -> tuple[int, int, int, int]:
+        return box_of(self.outline)
+
+    def reaches(self, x: float, y: float) -> bool:
+        """May the outline cover this position? A look at its box."""
+        top, left, bottom, right = self._box
+        return left - 0.5 <= x <= right - 0.5 and top - 0.5 <= y <= bottom - 0.5
+
+    @property
+    def area_fits(self) -> bool:
+        """Is the area in pixels that of the outline? Not where another program has changed the one alone."""
+        return abs(self.outline.area - self.area_px) <= 0.5
+
     def told(self) -> dict[str, Any]:
         """As the API answers."""
         return {
@@ -55,3 +70,30 @@ class Accepted:
             "version": self.version,
             "author": self.author,
         }
+
+
+def row_of(one: Accepted) -> dict[str, Any]:
+    """The attributes as SQLite takes them."""
+    names = ("id", "label", "area_m2", "area_px", "score", "author", "version", "created", "changed")
+    return {name: getattr(one, name) for name in names} | {"clicks": json.dumps(one.clicks)}
+
+
+def accepted_of(key: int, outline: Any, row: dict[str, Any]) -> Accepted:
+    """A row; what other programs left out is filled in."""
+    try:
+        clicks = tuple((float(x), float(y), bool(positive)) for x, y, positive in json.loads(row["clicks"] or "[]"))
+    except (ValueError, TypeError):
+        clicks = ()
+    return Accepted(
+        int(key),
+        outline,
+        str(row["label"] or ""),
+        row["area_m2"],
+        int(row["area_px"] if row["area_px"] is not None else round(outline.area)),
+        float(row["score"] or 0.0),
+        clicks,
+        str(row["author"] or ""),
+        int(row["version"] or 0),
+        str(row["created"] or ""),
+        str(row["changed"] or ""),
+    )

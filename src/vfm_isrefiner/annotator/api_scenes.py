@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import StreamingResponse
 
 from vfm_isrefiner.annotator.answers import (
     LARGEST,
@@ -109,13 +109,18 @@ async def restore(desk: TheDesk, scene: TheScene, number: Number) -> ObjectAnswe
 @router.get(
     "/{scene}/export",
     summary="All accepted objects as a file",
-    response_class=FileResponse,
+    response_class=StreamingResponse,
     responses={200: {"content": {one: {} for one in MEDIA.values()}, "description": "the file"}, **refusals(404, 422, 503)},
 )
-async def export(desk: TheDesk, scene: TheScene, format: Annotated[Format, Query(description="of the file")]) -> FileResponse:
+async def export(
+    desk: TheDesk, scene: TheScene, format: Annotated[Format, Query(description="of the file")]
+) -> StreamingResponse:
     """In the scene's reference system. shp and tif come as zip archives: parts of a Shapefile; ids and the table of them."""
-    file = await desk.keeping.run(exported, scene, format)
-    return FileResponse(file.path, filename=file.path.name, media_type=file.media, background=BackgroundTask(file.remove))
+    file = await desk.exporting.run(exported, scene, format)
+    plain = "".join(one if one.isascii() and (one.isalnum() or one in "-_.") else "_" for one in file.name)
+    name = f"filename=\"{plain}\"; filename*=UTF-8''{quote(file.name)}"
+    headers = {"Content-Disposition": f"attachment; {name}", "Content-Length": str(file.size), "Cache-Control": "no-store"}
+    return StreamingResponse(file.pieces(), media_type=file.media, headers=headers)
 
 
 def _told_since(scene: AnnotatedScene, since: int) -> bytes:

@@ -21,7 +21,7 @@ class Desk:
 
     Attributes:
         scenes: by id. registry: of sessions. predictor: of all of them, as `registry` has it. model, device: names for people.
-        clicking, drawing, keeping: threads of the network, of tiles, and of the files of objects.
+        clicking, drawing, keeping, exporting: threads of the network, of tiles, of the files of objects, and of exports.
     """
 
     scenes: Mapping[str, AnnotatedScene]
@@ -32,10 +32,11 @@ class Desk:
     clicking: Workers = field(default_factory=lambda: Workers("click", 8, 32))
     drawing: Workers = field(default_factory=lambda: Workers("tile", 4, 128))
     keeping: Workers = field(default_factory=lambda: Workers("file", 4, 64))
+    exporting: Workers = field(default_factory=lambda: Workers("export", 1, 4))
 
     def close(self) -> None:
         """After the work that is being done, give all files free."""
-        for workers in (self.clicking, self.drawing, self.keeping):
+        for workers in (self.clicking, self.drawing, self.keeping, self.exporting):
             workers.close()
         self.predictor.close()
         for scene in self.scenes.values():

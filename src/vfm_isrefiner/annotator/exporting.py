@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from vfm_isrefiner.geo.rasterise import draw
 
 Format = Literal["gpkg", "geojson", "shp", "coco", "tif"]
 SUFFIX = {"gpkg": ".gpkg", "geojson": ".geojson", "shp": ".shp", "coco": ".json", "tif": ".tif"}
+PIECE = 2**18  # bytes sent at a time
+NAMELESS = "unlabelled"  # a category of COCO must have a name
 ZIPPED = ("shp", "tif")
 MEDIA = {
     ".gpkg": "application/geopackage+sqlite3",
@@ -31,17 +34,21 @@ MEDIA = {
 
 @dataclass(frozen=True)
 class Exported:
-    """A file in a folder of its own; `remove` deletes both."""
+    """A file that is open and has no name any more: it goes when it is closed, whoever stops reading.
 
-    path: Path
+    name, media, size: what to call it, its media type, its bytes.
+    """
 
-    @property
-    def media(self) -> str:
-        """The media type."""
-        return MEDIA[self.path.suffix]
+    name: str
+    media: str
+    size: int
+    file: BinaryIO
 
-    def remove(self) -> None:
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+    def pieces(self) -> Iterator[bytes]:
+        """Its content."""
+        with self.file:
+            while piece := self.file.read(PIECE):
+                yield piece
 
 
 def exported(scene: AnnotatedScene, format: Format) -> Exported:
@@ -53,25 +60,28 @@ def exported(scene: AnnotatedScene, format: Format) -> Exported:
     folder = Path(tempfile.mkdtemp(prefix="isrefiner-export-"))
     try:
         written = folder / "parts" / f"{scene.path.stem}{SUFFIX[format]}"
-        write_outcome(outcome_of(scene), written, "objects", "label")
+        write_outcome(outcome_of(scene, NAMELESS if format == "coco" else ""), written, "objects", "label")
         if format not in ZIPPED:
-            return Exported(written.replace(folder / written.name))
+            return _opened(written)
         archive = folder / f"{scene.path.stem}_{format}.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
             for part in sorted(written.parent.iterdir()):
                 file.write(part, part.name)
-        return Exported(archive)
-    except BaseException:
+        return _opened(archive)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
-def outcome_of(scene: AnnotatedScene) -> Outcome:
-    """The accepted objects as `write_outcome` takes them."""
+def _opened(path: Path) -> Exported:
+    return Exported(path.name, MEDIA[path.suffix], path.stat().st_size, path.open("rb"))
+
+
+def outcome_of(scene: AnnotatedScene, nameless: str = "") -> Outcome:
+    """The accepted objects as `write_outcome` takes them; `nameless` is the label of those that have none."""
     objects = scene.store.objects()
     attributes = {
         "object": np.array([one.id for one in objects], np.int64),
-        "label": np.array([one.label for one in objects], object),
+        "label": np.array([one.label or nameless for one in objects], object),
         "author": np.array([one.author for one in objects], object),
         "version": np.array([one.version for one in objects], np.int64),
         "created": np.array([one.created for one in objects], object),

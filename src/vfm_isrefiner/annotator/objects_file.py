@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ from typing import IO, Any, final
 
 import numpy as np
 
-from vfm_isrefiner.annotator.accepted import Accepted
+from vfm_isrefiner.annotator.accepted import Accepted, accepted_of, row_of
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.geo.geopackage import (
     blob_of,
@@ -28,6 +29,7 @@ from vfm_isrefiner.geo.geopackage import (
 )
 from vfm_isrefiner.geo.ground import Grid
 from vfm_isrefiner.geo.outline import on_ground, outline_in_pixels
+from vfm_isrefiner.geo.vector import VectorError
 
 LAYER = "objects"
 COLUMNS: dict[str, Any] = {
@@ -44,6 +46,7 @@ COLUMNS: dict[str, Any] = {
 }
 # GDAL and QGIS pass over tables of this prefix that they do not know, and list all others
 RUNNING, COUNTER = "gpkg_isrefiner_running", "gpkg_isrefiner_version"
+KEPT = "-30 days"  # how long what runs is kept for a session that does not come back
 ABOUT = "Made by isrefiner annotate for "  # begins the layer's description
 
 
@@ -107,6 +110,8 @@ class ObjectsFile:
             if self._file.execute(f"SELECT count(*) FROM {COUNTER}").fetchone()[0] == 0:
                 self._file.execute(f"INSERT INTO {COUNTER} VALUES (0)")
             self._file.execute("UPDATE gpkg_contents SET description = ? WHERE table_name = ?", (self._about, LAYER))
+            self._file.execute(f"DELETE FROM {RUNNING} WHERE changed < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)", (KEPT,))
+        self.take_note()
 
     @contextmanager
     def writing(self, lasting: bool = True) -> Iterator[None]:
@@ -135,6 +140,17 @@ class ObjectsFile:
                 headers={"Retry-After": "2"},
             ) from error
 
+    def take_note(self) -> None:
+        """What other programs have written up to now is known."""
+        self._noted = self._state()
+
+    def changed_elsewhere(self) -> bool:
+        """Has another program written since `take_note`?"""
+        return self._state() != self._noted
+
+    def _state(self) -> int:
+        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+
     def version(self) -> int:
         """The number of the last change."""
         return int(self._file.execute(f"SELECT version FROM {COUNTER}").fetchone()[0])
@@ -150,27 +166,21 @@ class ObjectsFile:
         return int(row[0]) if row else 0
 
     def objects(self) -> Iterator[Accepted]:
-        """All that have a geometry."""
+        """All whose geometry has an area and can be read; rows of other programs may have another, and are left alone."""
         names = ", ".join(COLUMNS)
         for key, blob, *row in self._file.execute(f'SELECT "{self._key}", "{self._geometry}", {names} FROM {LAYER}'):
-            if blob is not None:
-                outline = outline_in_pixels(geometry_of(blob), self.grid.transform)
-                yield accepted_of(key, outline, dict(zip(COLUMNS, row, strict=True)))
+            with contextlib.suppress(VectorError):
+                outline = None if blob is None else outline_in_pixels(geometry_of(blob), self.grid.transform)
+                if outline is not None and outline.area > 0:
+                    yield accepted_of(key, outline, dict(zip(COLUMNS, row, strict=True)))
 
     def put(self, one: Accepted) -> None:
-        """Insert or replace the row of this id."""
-        geometry = on_ground(one.outline, self.grid.transform)
-        blob = blob_of(geometry, self._system)
-        values = row_of(one)
-        exists = self._file.execute(f'SELECT 1 FROM {LAYER} WHERE "{self._key}" = ?', (one.id,)).fetchone()
-        if exists:  # not "INSERT OR REPLACE", which would drop columns that somebody added
-            told = ", ".join(f"{name} = ?" for name in values)
-            sql = f'UPDATE {LAYER} SET "{self._geometry}" = ?, {told} WHERE "{self._key}" = ?'
-            self._file.execute(sql, (blob, *values.values(), one.id))
-        else:
-            marks = ", ".join("?" * (2 + len(values)))
-            sql = f'INSERT INTO {LAYER} ("{self._key}", "{self._geometry}", {", ".join(values)}) VALUES ({marks})'
-            self._file.execute(sql, (one.id, blob, *values.values()))
+        """Insert the row of this id, or replace it; columns that somebody has added stay."""
+        blob = blob_of(on_ground(one.outline, self.grid.transform), self._system)
+        insert = f'INSERT OR IGNORE INTO {LAYER} ("{self._key}", "{self._geometry}") VALUES (?, ?)'
+        if not self._file.execute(insert, (one.id, blob)).rowcount:
+            self._file.execute(f'UPDATE {LAYER} SET "{self._geometry}" = ? WHERE "{self._key}" = ?', (blob, one.id))
+        self.put_attributes(one)
         left, right, bottom, top = box_of_blob(blob)
         self._file.execute(
             "UPDATE gpkg_contents SET last_change = :now, min_x = min(ifnull(min_x, :left), :left), "
@@ -178,6 +188,12 @@ class ObjectsFile:
             "max_y = max(ifnull(max_y, :top), :top) WHERE table_name = :layer",
             {"now": one.changed, "left": left, "bottom": bottom, "right": right, "top": top, "layer": LAYER},
         )
+
+    def put_attributes(self, one: Accepted) -> None:
+        """All but the geometry of the row of this id."""
+        values = row_of(one)
+        told = ", ".join(f"{name} = ?" for name in values)
+        self._file.execute(f'UPDATE {LAYER} SET {told} WHERE "{self._key}" = ?', (*values.values(), one.id))
 
     def remove(self, number: int) -> None:
         """The row of this id."""
@@ -200,33 +216,6 @@ class ObjectsFile:
         """Give the file free."""
         disconnect(self._file)
         _let_go(self._claim)
-
-
-def row_of(one: Accepted) -> dict[str, Any]:
-    """The attributes as SQLite takes them."""
-    names = ("id", "label", "area_m2", "area_px", "score", "author", "version", "created", "changed")
-    return {name: getattr(one, name) for name in names} | {"clicks": json.dumps(one.clicks)}
-
-
-def accepted_of(key: int, outline: Any, row: dict[str, Any]) -> Accepted:
-    """A row; what other programs left out is filled in."""
-    try:
-        clicks = tuple((float(x), float(y), bool(positive)) for x, y, positive in json.loads(row["clicks"] or "[]"))
-    except (ValueError, TypeError):
-        clicks = ()
-    return Accepted(
-        int(key),
-        outline,
-        str(row["label"] or ""),
-        row["area_m2"],
-        int(row["area_px"] if row["area_px"] is not None else round(outline.area)),
-        float(row["score"] or 0.0),
-        clicks,
-        str(row["author"] or ""),
-        int(row["version"] or 0),
-        str(row["created"] or ""),
-        str(row["changed"] or ""),
-    )
 
 
 def _claimed(path: Path) -> IO[bytes]:

@@ -1,9 +1,9 @@
-"""`Readers`: open handles of one raster for several threads, by bands and stretch."""
+"""`Readers`: open handles of one raster for several threads, by bands and stretch; `Kept`: what was made of them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -13,6 +13,33 @@ from vfm_isrefiner.geo.stretch import Stretch
 from vfm_isrefiner.geo.windows import RasterWindows
 
 Look = tuple[tuple[int, ...] | None, Stretch]
+
+
+@final
+class Kept:
+    """Pieces of bytes by key, the least recently used leaving when there are more than `budget`. For several threads."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget, self.bytes = budget, 0
+        self._pieces: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> bytes | None:
+        """What was put, if it is still there."""
+        with self._lock:
+            if key in self._pieces:
+                self._pieces.move_to_end(key)
+            return self._pieces.get(key)
+
+    def put(self, key: Hashable, piece: bytes) -> None:
+        """Keep it, unless it alone is more than the budget."""
+        with self._lock:
+            if key in self._pieces or len(piece) > self.budget:
+                return
+            self._pieces[key] = piece
+            self.bytes += len(piece)
+            while self.bytes > self.budget:
+                self.bytes -= len(self._pieces.popitem(last=False)[1])
 
 
 @final

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
-from vfm_isrefiner.annotator.readers import Readers
+from vfm_isrefiner.annotator.readers import Kept, Readers
 from vfm_isrefiner.annotator.store import Store
 from vfm_isrefiner.annotator.tiles import TILE, levels_of
 from vfm_isrefiner.batch.windows import Window
@@ -16,6 +16,8 @@ from vfm_isrefiner.geo.raster import Raster
 from vfm_isrefiner.geo.stretch import Stretch
 
 DEFAULT_LABEL = "object"
+KEPT_TILES = 2**25  # bytes
+LARGE = 8192  # pixels along a side, from which on a scene ought to have overviews
 
 
 @final
@@ -49,7 +51,7 @@ class AnnotatedScene:
         self.size = self.grid.size
         self.bands = tuple(bands) if bands is not None else self.described.default_bands
         self.stretch: Stretch = stretch
-        self.readers = Readers(path, folder)
+        self.readers, self.kept = Readers(path, folder), Kept(KEPT_TILES)
         with self.readers.borrow(self.bands, stretch) as handle:
             self.shown_bands = handle.bands if len(handle.bands) == 3 else handle.bands * 3
         self.store = Store(out, self.grid)
@@ -65,6 +67,13 @@ class AnnotatedScene:
     def georeferenced(self) -> bool:
         """Does the file say where its pixels lie?"""
         return not self.grid.transform.is_identity
+
+    @property
+    def advice(self) -> str | None:
+        """What would make it quicker to look at, in one line."""
+        if max(self.size) <= LARGE or self.described.overviews:
+            return None
+        return f"{self.path.name} has no overviews, so that it is slow to look at from afar: gdaladdo -r average {self.path}"
 
     def read(self, window: Window) -> Raster:
         """A window as the network sees it. Raises `RasterError`."""

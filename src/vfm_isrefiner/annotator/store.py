@@ -47,9 +47,13 @@ class Store:
         self.path, self.grid = path, grid
         self._lock = RLock()
         self._file = ObjectsFile(path, grid)
-        self._objects = {one.id: one for one in self._file.objects()}
-        self._version = self._begun = self._file.version()
+        self._objects: dict[int, Accepted] = {}
         self._deleted: dict[int, tuple[int, Accepted]] = {}
+        found = {one.id: one for one in self._file.objects()}
+        self._objects = {number: one for number, one in found.items() if one.version and one.area_fits}
+        self._version = self._file.version()
+        self._adopt(found)  # those that another program has drawn or changed meanwhile
+        self._begun = self._version
 
     @property
     def version(self) -> int:
@@ -72,11 +76,12 @@ class Store:
 
     def at(self, x: float, y: float) -> Accepted | None:
         """The object accepted last that covers a position."""
-        return next((one for one in reversed(self.objects()) if covers(one.outline, x, y)), None)
+        return next((one for one in reversed(self.objects()) if one.reaches(x, y) and covers(one.outline, x, y)), None)
 
     def since(self, version: int) -> tuple[int, list[Accepted], list[int]]:
         """The version now, what changed after `version`, and the ids that went; 0: all objects."""
         with self._lock:
+            self._look_again()
             if version <= 0:
                 return self._version, self.objects(), []
             changed = [one for one in self.objects() if one.version > version]
@@ -101,7 +106,11 @@ class Store:
 
     def relabel(self, number: int, version: int, label: str) -> Accepted:
         """Another label. Raises `Refusal` as `replace`."""
-        return self._write(lambda new: replace(self.current(number, version), label=label, version=new, changed=_now()))
+
+        def made(new: int) -> Accepted:
+            return replace(self.current(number, version), label=label, version=new, changed=_now())
+
+        return self._write(made, put=self._file.put_attributes)
 
     def restore(self, number: int) -> Accepted:
         """A deleted object again, as it was. Raises `Refusal` 404 where this process has deleted none of this id."""
@@ -118,8 +127,10 @@ class Store:
     def delete(self, number: int, version: int) -> None:
         """Without this object. Raises `Refusal` as `replace`."""
         with self._lock:
+            self._look_again()
             old = self.current(number, version)
             with self._file.writing():
+                self._check_known()
                 new = self._file.advance()
                 self._file.remove(number)
             self._version = new
@@ -163,17 +174,62 @@ class Store:
         more = (work.area_px, work.score, work.clicks, work.author, version, created, changed)
         return Accepted(number, work.outline, work.label, area if math.isfinite(area) else None, *more)
 
-    def _write(self, made: Callable[[int], Accepted], session: str | None = None) -> Accepted:
+    def _write(
+        self, made: Callable[[int], Accepted], session: str | None = None, put: Callable[[Accepted], None] | None = None
+    ) -> Accepted:
         """The object that `made` gives for the number of the change: on the disk, then in memory."""
         with self._lock:
+            self._look_again()
             with self._file.writing():
+                self._check_known()
                 one = made(self._file.advance())
-                self._file.put(one)
+                (put or self._file.put)(one)
                 if session is not None:
                     self._file.forget_running(session)
             self._version = one.version
             self._objects[one.id] = one
             return one
+
+    def _look_again(self) -> None:
+        """Take over what another program, such as a GIS, has changed in the file while it is open here."""
+        if self._file.changed_elsewhere():
+            self._file.take_note()
+            self._adopt({one.id: one for one in self._file.objects()})
+
+    def _adopt(self, found: dict[int, Accepted]) -> None:
+        """Make what the file holds what is known, as one change like any other; geometries stay as they were drawn."""
+        changed = [one for one in found.values() if one.told() != _told(self._objects.get(one.id))]
+        gone = [one for number, one in self._objects.items() if number not in found]
+        if not changed and not gone:
+            return
+        with self._file.writing():
+            new, now = self._file.advance(), _now()
+            adopted = []
+            for one in changed:
+                made = self._made(one.id, _work(one), new, one.created or now, now)
+                self._file.put_attributes(made)
+                adopted.append(made)
+        self._version = new
+        self._objects |= {one.id: one for one in adopted}
+        for one in gone:
+            del self._objects[one.id]
+            self._deleted[one.id] = (new, one)
+
+    def _check_known(self) -> None:
+        """Raise `Refusal` 503 where another program has written between the last look and this transaction."""
+        if self._file.changed_elsewhere():
+            text = "Another program changed the file of objects this moment. Try again, and look at what it has changed."
+            raise Refusal(503, text, headers={"Retry-After": "1"})
+
+
+def _work(one: Accepted) -> Work:
+    """What another program has left, with the area that its outline has now."""
+    pixels = one.area_px if one.area_fits else round(one.outline.area)
+    return Work(one.outline, one.label, pixels, one.score, one.clicks, one.author)
+
+
+def _told(one: Accepted | None) -> dict[str, Any] | None:
+    return None if one is None else one.told()
 
 
 def _now() -> str:

@@ -36,6 +36,17 @@ def tile_png(scene: AnnotatedScene, z: int, x: int, y: int, bands: Sequence[int]
     step = TILE << max(0, levels - 1 - z)  # pixels of the raster along a tile's side
     if not (0 <= z < levels and 0 <= x * step < width and 0 <= y * step < height):
         raise Refusal(404, f"There is no tile {z}/{x}/{y}: levels are 0 to {levels - 1}, and tiles cover the scene alone.")
+    key = (z, x, y, None if bands is None else tuple(bands), stretch)
+    content = scene.kept.get(key)
+    if content is None:
+        content = _drawn(scene, step, x, y, bands, stretch)
+        scene.kept.put(key, content)
+    return content
+
+
+def _drawn(scene: AnnotatedScene, step: int, x: int, y: int, bands: Sequence[int] | None, stretch: Stretch) -> bytes:
+    """The tile whose sides are `step` pixels of the raster."""
+    height, width = scene.size
     rows, columns = slice(y * step, min(height, (y + 1) * step)), slice(x * step, min(width, (x + 1) * step))
     with scene.readers.borrow(bands, stretch) as handle:
         found = handle.read(rows, columns, TILE / step)

@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
         )
         for one in scenes:
             print(f"{one.path.name}: {len(one.store.objects()):,} objects in {one.store.path}")
+            if one.advice:
+                print(f"advice: {one.advice}", file=sys.stderr)
         serve(app, socket, address_of(socket, args.host, token), browser=not args.no_browser)
 
 

@@ -21,6 +21,7 @@ class Described:
         dtype: of the values as stored, such as "uint16".
         names: of each band: its description in the file, else what it is ("red"), else "band 3".
         colours: 1-based bands that hold no alpha.
+        overviews: has the file smaller versions of itself?
     """
 
     grid: Grid
@@ -28,6 +29,7 @@ class Described:
     dtype: str
     names: tuple[str, ...]
     colours: tuple[int, ...]
+    overviews: bool = False
 
     @property
     def default_bands(self) -> tuple[int, int, int] | None:
@@ -46,4 +48,4 @@ def describe(path: str | Path) -> Described:
         ]
         colours = tuple(number for number, meaning in enumerate(meanings, 1) if meaning != ColorInterp.alpha)
         grid = Grid((dataset.height, dataset.width), dataset.transform, dataset.crs, ground_sampling_distance(dataset))
-        return Described(grid, dataset.count, dataset.dtypes[0], tuple(names), colours)
+        return Described(grid, dataset.count, dataset.dtypes[0], tuple(names), colours, bool(dataset.overviews(1)))
