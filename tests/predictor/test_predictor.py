@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from vfm_isrefiner.clicks import Clicks
-from vfm_isrefiner.models.build import build_isrefiner
+from vfm_isrefiner.models.build import build_isrefiner, build_mfp
 from vfm_isrefiner.models.checkpoints import save_network
-from vfm_isrefiner.modulation import modulate_isrefiner
+from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp
 from vfm_isrefiner.predictor import Click, Predictor
+from vfm_isrefiner.predictor.network_settings import settings_of
 from vfm_isrefiner.predictor.prompts import low_logits, prob_from
 from vfm_isrefiner.rollout import Round
 from vfm_isrefiner.zoom import ZoomIn, ZoomRule
@@ -284,6 +285,21 @@ def test_released_networks_make_two_passes():
     network = build_isrefiner("test", image_size=32, released=True).eval()
     assert Predictor(network)._segmenter.round.round.first_click_passes == 2
     assert Predictor(network, first_click_passes=1)._segmenter.round.round.first_click_passes == 1
+
+
+def test_a_network_of_mfp_is_played_with_its_modulation():
+    torch.manual_seed(0)
+    networks = {"mfp": build_mfp("test", image_size=32).eval(), "ours": build_isrefiner("test", image_size=32).eval()}
+    used = {kind: settings_of(network.config)["modulation"] for kind, network in networks.items()}
+    assert used == {"mfp": modulate_mfp, "ours": modulate_isrefiner}
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    maps = []
+    for modulation in (None, modulate_mfp, modulate_isrefiner):
+        session = Predictor(networks["mfp"], modulation=modulation).session(image)
+        session.click(20, 20)
+        maps.append(session.click(3, 3, positive=False).prob)
+    assert np.array_equal(maps[0], maps[1])
+    assert not np.array_equal(maps[0], maps[2])
 
 
 def test_precision_and_compilation_are_those_of_for_inference(tmp_path, tiny, network, monkeypatch):

@@ -9,15 +9,17 @@ import torch
 from torch import nn
 
 from vfm_isrefiner.models.inference import usual_passes
+from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp
 from vfm_isrefiner.predictor.gathering import GatheredRound
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.zoom import ZoomRule
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network's config says of how to play it: "zoom", "first_click_passes" and "calibration" of `Predictor`."""
+    """What a network's config says of how to play it: "modulation", "zoom", "first_click_passes", "calibration" of `Predictor`."""
     side = config.get("image_size")
     return {
+        "modulation": modulate_mfp if config.get("kind") == "mfp" else modulate_isrefiner,
         "zoom": ZoomRule(ZoomRule.target if side is None else (side, side), first_crop=config.get("first_crop")),
         "first_click_passes": usual_passes(config),
         "calibration": config.get("score_calibration", ()),

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.models.checkpoints import load_any
-from vfm_isrefiner.modulation import Modulation, modulate_isrefiner
+from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.predictor.feature_cache import CachedRound, FeatureCache
 from vfm_isrefiner.predictor.network_settings import device_of, gathered, settings_of
 from vfm_isrefiner.predictor.picture import ImageLike, picture_of
@@ -48,7 +48,7 @@ class Predictor:
 
     Args:
         network: of models/, in eval mode.
-        modulation: (prob, clicks) -> M_mod.
+        modulation: (prob, clicks) -> M_mod; None: MFP's for a network of that kind, else the paper's.
         zoom: which crops the network sees; None: the paper's, at the input size that the network was built for.
         threshold: a pixel whose probability is above it is object.
         flip: average with the mirrored image; twice the time.
@@ -68,7 +68,7 @@ class Predictor:
         self,
         network: Network,
         *,
-        modulation: Modulation = modulate_isrefiner,
+        modulation: Modulation | None = None,
         zoom: ZoomRule | None = None,
         threshold: float = 0.5,
         flip: bool = False,
@@ -83,7 +83,7 @@ class Predictor:
             raise ValueError("Predictor got a network in training mode; call network.eval().")
         own = settings_of(getattr(network, "config", {}))
         passes = own["first_click_passes"] if first_click_passes is None else first_click_passes
-        round = Round(network, modulation, first_click_passes=passes, flip=flip)
+        round = Round(network, modulation or own["modulation"], first_click_passes=passes, flip=flip)
         self.cache = FeatureCache(cache_bytes)
         self.device = device_of(network) if device is None else torch.device(device)
         self._gathered = gathered(round, gather, waiting) if gather else None
