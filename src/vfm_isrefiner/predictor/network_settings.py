@@ -16,7 +16,7 @@ from vfm_isrefiner.zoom import ZoomRule
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network's config says of how to play it: "modulation", "zoom", "first_click_passes", "calibration" of `Predictor`."""
+    """What a config says of how its network is played: "modulation", "zoom", "first_click_passes", "calibration"."""
     side = config.get("image_size")
     return {
         "modulation": modulate_mfp if config.get("kind") == "mfp" else modulate_isrefiner,
