@@ -16,7 +16,7 @@ from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.predictor import Predictor
 
 IDLE_SECONDS = 600.0  # after which a session gives its place to another; what it holds stays on the disk
-WARM_PIXELS = 2**26  # of windows in memory: 16 of the largest; each pixel takes about 20 bytes
+WARM_PIXELS = 2**25  # of windows in memory: 8 of the largest; each pixel takes about 20 bytes
 CHANGED = "The object you were editing was changed or deleted in the meantime: your clicks on it were dropped."
 
 

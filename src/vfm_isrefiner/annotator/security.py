@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "isrefiner"
 MOST_BODY = 64 * 2**10  # bytes
 TOO_LARGE = f"The body has more than {MOST_BODY} bytes, the most there may be: send less at a time."
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -47,6 +46,8 @@ class Guard:
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         # what the cookie holds tells nobody the token
         self._cookie = hmac.new((token or "").encode(), b"cookie of the page", hashlib.sha256).hexdigest()
+        # browsers send cookies to all ports of a host, and another annotator there may have another token
+        self._cookie_name = f"isrefiner-{hashlib.sha256(self._cookie.encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
@@ -96,7 +97,7 @@ class Guard:
         if kind.lower() == "bearer" and _same(word.strip(), self._token):
             return True
         try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie_name)
         except CookieError:
             return False
         return morsel is not None and _same(morsel.value, self._cookie)
@@ -106,7 +107,7 @@ class Guard:
         if self._token is not None and not _same(self._given(scope) or "", self._token):
             await _answer(send, 401, "The token of this address is not this server's: open the link that was printed last.")
             return
-        cookie = f"{COOKIE}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
+        cookie = f"{self._cookie_name}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
         if scope.get("scheme") == "https":
             cookie += "; Secure"
         await _answer(send, 303, "Go on at /.", {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
