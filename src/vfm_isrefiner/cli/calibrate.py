@@ -26,9 +26,9 @@ EXAMPLES = """examples:
   isrefiner calibrate checkpoint=network.safetensors data=real split=val limit=150 out=calibrated.safetensors half=true
   isrefiner calibrate checkpoint=default data=real split=test sets=isaid limit=100
 
-settings: those of isrefiner evaluate (crops are as the predictor makes them), and
+settings: those of isrefiner evaluate (crops are as the predictor makes them; input_size= is kept in FILE), and
   out=FILE.safetensors   write the network with its table    half=true    parameters in float16
-  clicks=8               of each object                       first_crop=200   side that a first click sees, kept in FILE
+  clicks=8               of each object                       first_crop=200   side that a first click sees; kept in FILE
 """
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # raw scores and IoUs
 OWN = {"out": "", "half": "false", "clicks": "8", "first_crop": ""}
@@ -60,8 +60,11 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int, first_crop: 
         raise ValueError(f"clicks={clicks}: at least 1 was expected.")
     network, _ = network_of(cfg)
     network.eval()
-    if first_crop is not None:
-        network.config = {**network.config, "first_crop": first_crop}
+    network.config = {
+        **network.config,
+        **({} if first_crop is None else {"first_crop": first_crop}),
+        **({} if cfg.input_size is None else {"input_size": cfg.input_size}),
+    }
     zoom = settings_of(network.config)["zoom"]  # scores are the predictor's, so it is played as the predictor plays it
     rule = replace(named(cfg.protocol, None), zoom=zoom, flip=bool(cfg.flip), max_clicks=clicks)
     round = Round(network, instantiate(cfg.modulation), first_click_passes=usual_passes(network.config))

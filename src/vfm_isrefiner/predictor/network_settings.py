@@ -17,7 +17,7 @@ from vfm_isrefiner.zoom import ZoomRule
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a config says of how its network is played: "modulation", "zoom", "first_click_passes", "calibration"."""
-    side = config.get("image_size")
+    side = config.get("input_size") or config.get("image_size")
     return {
         "modulation": modulate_mfp if config.get("kind") == "mfp" else modulate_isrefiner,
         "zoom": ZoomRule(ZoomRule.target if side is None else (side, side), first_crop=config.get("first_crop")),
