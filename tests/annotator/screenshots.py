@@ -1,7 +1,7 @@
 """Draws docs/images/annotate/{light,dark}.png: a person at work on a drawn scene. `python tests/annotator/screenshots.py`.
 
-The clicks are those of a person who knows the objects: the middle of the object, then the middle of the largest error. An object
-of which the mask stays below an IoU of 0.7 is discarded, as that person would; what all of them got is printed.
+The clicks are those of a person who knows the objects: the middle of the object, then the middle of the largest error. An
+object of which the mask stays below an IoU of 0.7 is discarded, as that person would; what all of them got is printed.
 """
 
 import argparse

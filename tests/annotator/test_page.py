@@ -110,6 +110,16 @@ def test_keyboard_only(person, tmp_path):
     person.accept()
     expect(page.locator("#voice")).to_contain_text("Saved: vehicle 1")
 
+    # the row keeps the focus when the object changes
+    person.key("l", "0")
+    expect(page.locator("#object-list .choose")).to_be_focused()
+    page.locator("#object-list .choose").press("Enter")
+    person.key("1")
+    expect(person.row("building 1")).to_be_focused()
+    person.key("2")
+    expect(person.row("vehicle 1")).to_be_focused()
+    person.key("Escape", "l")
+
     # the list, by Tab: choose, edit, accept again, delete, bring back
     person.key("l")
     expect(page.locator("#object-list .choose")).to_be_focused()

@@ -30,6 +30,13 @@ export function watchList(store, commands) {
     return make("li", {}, choose, tool("edit", "edit", "Edit"), tool("delete", "bin", "Delete"));
   }
 
+  // The focus stays where it was, in the new row.
+  function replace(old, row) {
+    const place = [...old.children].indexOf(document.activeElement);
+    old.replaceWith(row);
+    row.children[place]?.focus({ preventScroll: true });
+  }
+
   function draw(values) {
     const { objects, selected, state } = values;
     const newest = [...objects.values()].sort((a, b) => b.id - a.id).slice(0, SHOWN);
@@ -37,7 +44,7 @@ export function watchList(store, commands) {
       const held = rows.get(object.id);
       if (held?.object === object) return held;
       const made = { object, row: makeRow(object, values) };
-      if (held) held.row.replaceWith(made.row);
+      if (held) replace(held.row, made.row);
       return made;
     });
     rows.clear();

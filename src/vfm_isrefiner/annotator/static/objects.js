@@ -12,7 +12,7 @@ export function createObjects(store, api, notices) {
   function put(changed, deleted = []) {
     const all = new Map(store.get().objects);
     for (const one of changed) {
-      if ((gone.get(one.id) ?? -1) >= one.version || (all.get(one.id)?.version ?? -1) > one.version) continue;
+      if ((gone.get(one.id) ?? -1) >= one.version || (all.get(one.id)?.version ?? -1) >= one.version) continue;
       gone.delete(one.id);
       all.set(one.id, one);
     }
