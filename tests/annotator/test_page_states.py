@@ -1,10 +1,18 @@
 """What the page does when a person changes their mind, clicks beside, or the server is slow, lost or forgetful."""
 
 import re
+from contextlib import closing
+from urllib.parse import quote
 
 import numpy as np
-from annotator.page_scene import THINGS
+from annotator.client import serving
+from annotator.colour_network import colour_predictor
+from annotator.hands import Hands
+from annotator.page_scene import THINGS, write_page_scene
 from playwright.sync_api import expect
+
+from vfm_isrefiner.annotator.app import create_app
+from vfm_isrefiner.annotator.scene import AnnotatedScene
 
 
 def test_an_accepted_object_is_edited_and_left(person):
@@ -24,6 +32,32 @@ def test_an_accepted_object_is_edited_and_left(person):
     person.says("Editing 1 · 1 click")
     person.accept()
     expect(person.row("vehicle 1")).to_have_attribute("aria-label", "vehicle 1, 743 m², 2 clicks")
+
+
+def test_clicks_on_an_object_that_another_changed_are_played_on_that_one(people):
+    ben = people()
+    ben.click(*THINGS["truck"].clicks[0])
+    ben.key("2")
+    ben.accept()
+    ben.click(400, 310)
+    ben.says("Editing 1")
+    ben.click(*THINGS["trailer"].clicks[0])
+    ben.says("1 click · 743 m²")
+    ada = people(beside=ben)
+    ada.row("vehicle 1").click()
+    ada.key("3")
+    expect(ada.row("water 1")).to_be_visible()
+    ben.look()
+    ben.allowed.append("409")
+    ben.key("Enter")
+    ben.noted("changed")
+    ben.says("Editing 1 · 1 click")
+    expect(ben.row("water 1")).to_be_visible()
+    ben.page.get_by_role("button", name="Play my clicks again").click()
+    ben.says("Editing 1 · 1 click · 743 m²")
+    expect(ben.page.locator("#labels [aria-pressed=true]")).to_contain_text("water")
+    ben.accept()
+    expect(ben.row("water 1")).to_have_attribute("aria-label", "water 1, 743 m², 2 clicks")
 
 
 def test_unlabelled_objects_are_found_and_new_labels_taken(person):
@@ -124,3 +158,21 @@ def test_another_scene_keeps_the_running_object_of_the_first(person):
     expect(person.page.locator("#scalebar")).to_be_hidden()
     person.page.get_by_label("Scene", exact=True).select_option("0")
     person.says("1 click")
+
+
+def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
+    path, token = write_page_scene(tmp_path / "site.tif"), "correct horse battery"
+    scene = AnnotatedScene("0", path, path.with_suffix(".gpkg"), tmp_path, ["vehicle"])
+    with serving(create_app(colour_predictor(), [scene], token=token)) as port, closing(browser.new_context()) as context:
+        person = Hands(context.new_page(), f"http://127.0.0.1:{port}/")
+        person.page.goto(f"{person.address}?token={quote(token)}")
+        person.wait_until_open()
+        assert person.page.url.partition("#")[0] == person.address
+        person.click(*THINGS["truck"].clicks[0])
+        person.accept()
+        assert person.export("GeoJSON", tmp_path / "out").exists()
+        # the cookie is gone: the page says what to do
+        person.allowed.append("401")
+        context.clear_cookies()
+        expect(person.page.get_by_role("alert")).to_contain_text("token")
+        assert person.problems == []

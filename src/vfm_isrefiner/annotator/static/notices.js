@@ -40,16 +40,21 @@ export function createNotices(store) {
     speak(error.message);
   }
 
-  function undoable(text, undo) {
+  // A notice with a button; what the button does.
+  function offer(text, word, act) {
     const notice = add(text, "told", UNDO_MS);
-    const button = Object.assign(document.createElement("button"), { textContent: "Undo", type: "button" });
+    const button = Object.assign(document.createElement("button"), { textContent: word, type: "button" });
     const run = () => {
       notice.leave();
-      return undo();
+      return act();
     };
     button.addEventListener("click", run);
     notice.item.append(button);
-    offered = { item: notice.item, run };
+    return { item: notice.item, run };
+  }
+
+  function undoable(text, undo) {
+    offered = offer(text, "Undo", undo);
     store.set({ canTakeBack: true });
     speak(`${text} Control Z brings it back.`);
   }
@@ -60,7 +65,7 @@ export function createNotices(store) {
     speak(text);
   }
 
-  return { speak, show, failed, undoable, done, takeBack: () => offered?.run() };
+  return { speak, show, failed, offer, undoable, done, takeBack: () => offered?.run() };
 }
 
 // The banner, and the way back: `retry` is called until the server answers.

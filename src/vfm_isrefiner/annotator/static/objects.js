@@ -57,11 +57,11 @@ export function createObjects(store, api, notices) {
   }
 
   // Someone else was first: theirs is shown, and ours was not written. True when the error was of that kind.
-  function conflict(error, id) {
+  function conflict(error, id, say = notices.show) {
     if (error.status !== 409) return false;
     if (error.body?.object) put([error.body.object]);
     else if (error.body && "object" in error.body) put([], [id]);
-    notices.show(error.message);
+    say(error.message);
     return true;
   }
 

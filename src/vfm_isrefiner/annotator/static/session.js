@@ -113,12 +113,30 @@ export function createSession(store, api, notices, objects, progress) {
       notices.speak(describe(store.get().state));
     });
 
+  // The object in work was changed or deleted by someone else: its clicks may be played on what is there now.
+  function overtaken(error) {
+    const { editing } = store.get().state;
+    if (![404, 409].includes(error.status)) throw error;
+    if (!objects.conflict(error, editing, () => {})) objects.put([], [editing]);
+    notices.speak(error.message);
+    notices.offer(error.message, "Play my clicks again", () =>
+      serial(async () => {
+        const before = store.get().state;
+        if (!isRunning(before)) return;
+        adopt(await api.post(path("reset")));
+        await replay(before);
+      }),
+    );
+  }
+
   function accept() {
     return serial(async () => {
       const { state, label } = store.get();
       if (!isRunning(state)) return notices.show("Nothing to accept yet; click on an object first.");
       if (!state.polygon) return notices.show("There is no mask to accept; click on the object once more, or discard (Esc).");
-      const answer = await api.post(path("accept"), { label: label ?? "" });
+      const send = () => api.post(path("accept"), { label: label ?? "" });
+      const answer = await (state.editing === null ? known(send) : send().catch(overtaken));
+      if (!answer) return undefined;
       objects.put([answer.object]);
       progress.accepted(state.clicks.length);
       adopt(answer.state);
