@@ -2,11 +2,14 @@
 
 import errno
 import logging
+import sqlite3
+from contextlib import closing
+from threading import Thread
 
 import numpy as np
 import pytest
 import rasterio
-from annotator.client import Failed
+from annotator.client import Client, Failed
 from annotator.colour_network import ColourNetwork
 from batch_scenes import GRIDS, write_scene
 
@@ -56,6 +59,25 @@ def test_a_fault_of_the_code(client, monkeypatch, caplog):
     assert headers["content-type"] == "application/json"
     assert b"secret" not in content
     assert b"fault of its own" in content
+
+
+def test_a_locked_file_holds_up_nobody_else(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr("vfm_isrefiner.geo.geopackage.WAIT_SECONDS", 0.5)
+    client = serve()
+    ann = client.begin()
+    ann.click(8, 6)
+    with closing(sqlite3.connect(tmp_path / "utm.gpkg", isolation_level=None)) as other, closing(Client(client.port)) as second:
+        other.execute("BEGIN IMMEDIATE")
+        refusals = []
+        waiting = Thread(target=lambda: refusals.append(failed(ann.accept, "roof")))
+        waiting.start()
+        while waiting.is_alive():
+            assert second.get("/health")["status"] == "ok"
+            assert second.raw("GET", "/")[0] == 200
+        other.execute("ROLLBACK")
+    assert [one.status for one in refusals] == [503]
+    assert "Close it in other programs" in refusals[0].body["detail"]
+    assert ann.accept("roof")["id"] == 1
 
 
 def test_files_go_by_their_names(serve, tmp_path):

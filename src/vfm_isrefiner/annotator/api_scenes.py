@@ -35,13 +35,13 @@ PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "des
 @router.get("", summary="All scenes that are open here")
 async def scenes(desk: TheDesk) -> list[SceneAnswer]:
     """In the order of the command line."""
-    return [SceneAnswer(**one.told()) for one in desk.scenes.values()]
+    return await desk.keeping.run(lambda: [SceneAnswer(**one.told()) for one in desk.scenes.values()])
 
 
 @router.get("/{scene}", summary="One scene, with its place on the ground and its bands", responses=refusals(404))
-async def one_scene(scene: TheScene) -> SceneWhole:
+async def one_scene(desk: TheDesk, scene: TheScene) -> SceneWhole:
     """`geotransform` maps pixel corners (column, row) to coordinates: (a*c + b*r + c, d*c + e*r + f)."""
-    return SceneWhole(**scene.told_wholly())
+    return SceneWhole(**await desk.keeping.run(scene.told_wholly))
 
 
 @router.get(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from vfm_isrefiner.annotator.answers import (
     AcceptAnswer,
@@ -42,7 +42,7 @@ async def _done(desk: Desk, entry: Entry, step: Callable[..., object] | None, *a
 @router.post("/scenes/{scene}/sessions", summary="Begin to annotate, or go on", responses=refusals(404, 422, 429, 503))
 async def begin(desk: TheDesk, scene: TheScene, body: SessionBody) -> StateAnswer:
     """With `resume`, the session goes on with its clicks, also after the server was killed; unknown ones begin anew."""
-    return await _done(desk, desk.registry.begin(scene, body.author, body.resume), None)
+    return await _done(desk, await desk.registry.begin(scene, body.author, body.resume), None)
 
 
 @router.get("/sessions/{session}", summary="The running object", responses=refusals(404, 503))
@@ -114,7 +114,8 @@ async def probability(desk: TheDesk, entry: TheEntry) -> Response:
 
 
 @router.post("/sessions/{session}/close", status_code=204, summary="Leave", responses=refusals(404))
-async def close(desk: TheDesk, session: Annotated[str, Path(max_length=64)]) -> Response:
+async def close(desk: TheDesk, entry: TheEntry) -> Response:
     """Gives the session's memory free. Its clicks stay on the disk, for `resume`."""
-    desk.registry.close(session)
+    async with entry.lock:
+        desk.registry.close(entry.running.key)
     return Response(status_code=204)

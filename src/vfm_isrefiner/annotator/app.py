@@ -20,6 +20,7 @@ from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.registry import Registry
 from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.security import LOOPBACK, Guard
+from vfm_isrefiner.annotator.workers import Workers
 from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.geo.opening import RasterError
 from vfm_isrefiner.predictor import NetworkBusy, Predictor
@@ -54,7 +55,9 @@ def create_app(
         most_sessions: at work at a time.
     """
     by_id = {one.id: one for one in scenes}
-    desk = Desk(by_id, Registry(by_id, predictor, rule, most_sessions), predictor, model, str(predictor.device))
+    keeping = Workers("file", 4, 64)
+    registry = Registry(by_id, predictor, keeping, rule, most_sessions)
+    desk = Desk(by_id, registry, predictor, model, str(predictor.device), keeping)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -29,9 +29,9 @@ class Desk:
     predictor: Predictor
     model: str
     device: str
+    keeping: Workers
     clicking: Workers = field(default_factory=lambda: Workers("click", 8, 32))
     drawing: Workers = field(default_factory=lambda: Workers("tile", 4, 128))
-    keeping: Workers = field(default_factory=lambda: Workers("file", 4, 64))
     exporting: Workers = field(default_factory=lambda: Workers("export", 1, 4))
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class Desk:
             scene.close()
 
 
-def desk_of(request: Request) -> Desk:
+async def desk_of(request: Request) -> Desk:
     """The desk of the application that was asked."""
     desk: Desk = request.app.state.desk
     return desk
@@ -52,7 +52,7 @@ def desk_of(request: Request) -> Desk:
 TheDesk = Annotated[Desk, Depends(desk_of)]
 
 
-def scene_of(
+async def scene_of(
     desk: TheDesk, scene: Annotated[str, Path(max_length=64, description="id of a scene, of GET /api/scenes")]
 ) -> AnnotatedScene:
     """The scene of an address. Raises `Refusal` 404."""
@@ -61,9 +61,9 @@ def scene_of(
     return desk.scenes[scene]
 
 
-def entry_of(desk: TheDesk, session: Annotated[str, Path(max_length=64, description="name of a session")]) -> Entry:
+async def entry_of(desk: TheDesk, session: Annotated[str, Path(max_length=64, description="name of a session")]) -> Entry:
     """The session of an address. Raises `Refusal` 404."""
-    return desk.registry.get(session)
+    return await desk.registry.get(session)
 
 
 TheScene = Annotated[AnnotatedScene, Depends(scene_of)]

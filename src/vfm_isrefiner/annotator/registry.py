@@ -12,6 +12,7 @@ from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.running import Running
 from vfm_isrefiner.annotator.said import Said
 from vfm_isrefiner.annotator.scene import AnnotatedScene
+from vfm_isrefiner.annotator.workers import Workers
 from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.predictor import Predictor
 
@@ -32,45 +33,47 @@ class Registry:
     """Sessions by name; for the event loop's thread.
 
     Args:
-        scenes: by id. predictor: of all sessions. rule: sides that windows may have. most: sessions at a time.
+        scenes: by id. predictor: of all sessions. keeping: threads that look into the scenes' files.
+        rule: sides that windows may have. most: sessions at a time.
     """
 
     def __init__(
-        self, scenes: Mapping[str, AnnotatedScene], predictor: Predictor, rule: WindowRule | None = None, most: int = 64
+        self,
+        scenes: Mapping[str, AnnotatedScene],
+        predictor: Predictor,
+        keeping: Workers,
+        rule: WindowRule | None = None,
+        most: int = 64,
     ) -> None:
+        self._keeping = keeping
         self._scenes, self._predictor, self._rule, self._most = scenes, predictor, rule, most
         self._entries: dict[str, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def begin(self, scene: AnnotatedScene, author: str, resume: str | None) -> Entry:
+    async def begin(self, scene: AnnotatedScene, author: str, resume: str | None) -> Entry:
         """A new session, or the one to resume if it is known and of this scene.
 
         Raises:
             Refusal: 429, too many sessions are at work.
         """
-        if resume is not None:
-            known = self._find(resume)
-            if known is not None and known.running.scene is scene:
-                known.running.author = author or known.running.author
-                return known
+        known = None if resume is None else await self._find(resume)
+        if known is not None and known.running.scene is scene:
+            known.running.author = author or known.running.author
+            return known
         return self._added(Running(secrets.token_urlsafe(12), scene, self._predictor, author, self._rule))
 
-    def get(self, key: str) -> Entry:
+    async def get(self, key: str) -> Entry:
         """Raises `Refusal` 404 where there is no such session, not even on the disk."""
-        entry = self._find(key)
+        entry = await self._find(key)
         if entry is None:
-            raise Refusal(
-                404, "This session is not known here (any more): begin a new one with POST /api/scenes/{scene}/sessions."
-            )
+            raise Refusal(404, "This session is not known here any more: begin one with POST /api/scenes/{scene}/sessions.")
         return entry
 
-    def close(self, key: str) -> Running:
-        """Without this session. Raises `Refusal` 404 as `get`."""
-        entry = self.get(key)
+    def close(self, key: str) -> None:
+        """Without this session, until it is asked for again."""
         self._entries.pop(key, None)
-        return entry.running
 
     def cool(self, kept: Entry) -> None:
         """Give memory of the windows free that were used least lately, but for `kept`, while there is too much of it."""
@@ -82,16 +85,20 @@ class Registry:
                 total -= one.running.pixels
                 one.running.cool()
 
-    def _find(self, key: str) -> Entry | None:
+    async def _find(self, key: str) -> Entry | None:
+        if key not in self._entries:
+            kept = await self._keeping.run(self._kept, key)  # the file may be locked for a while
+            if kept is not None and key not in self._entries:
+                self._added(self._again(key, *kept))
         entry = self._entries.get(key)
         if entry is not None:
             entry.used = time.monotonic()
-            return entry
-        for scene in self._scenes.values():
-            row = scene.store.running().get(key)
-            if row is not None:
-                return self._added(self._again(key, scene, row))
-        return None
+        return entry
+
+    def _kept(self, key: str) -> tuple[AnnotatedScene, Mapping[str, Any]] | None:
+        """The scene of a session that is on the disk, and what was kept of it."""
+        pairs = ((scene, scene.store.running().get(key)) for scene in self._scenes.values())
+        return next(((scene, row) for scene, row in pairs if row is not None), None)
 
     def _again(self, key: str, scene: AnnotatedScene, row: Mapping[str, Any]) -> Running:
         """The session that an earlier start, or a closed tab, has left."""
