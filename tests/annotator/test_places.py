@@ -11,7 +11,8 @@ import rasterio
 import shapely
 from affine import Affine
 from annotator.client import Failed
-from batch_scenes import GRIDS, HOLE, OBJECTS, SIZE, truth, write_scene
+from annotator.served import Serve
+from batch_scenes import GRIDS, HOLE, OBJECTS, SIZE, SameGrey, truth, write_scene
 from pyogrio.raw import read
 from rasterio.crs import CRS
 
@@ -97,15 +98,18 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
-def case(request, serve, tmp_path):
-    """A server on a raster of one kind with its first object accepted; the object; the grid."""
+@pytest.fixture(params=CASES, scope="module")
+def case(request, tmp_path_factory):
+    """A server on a raster of one kind with its first object accepted; the object; the grid; the folder of its files."""
     grid, write = CASES[request.param]
-    write(tmp_path / "case.tif", grid)
+    folder = tmp_path_factory.mktemp("case")
+    write(folder / "case.tif", grid)
+    serve = Serve(folder, SameGrey())
     client = serve(grids=("case",))
     ann = client.begin()
     ann.click(*CLICK)
-    return client, ann.accept("roof"), grid
+    yield client, ann.accept("roof"), grid, folder
+    serve.stop()
 
 
 def half_a_pixel(grid):
@@ -122,7 +126,7 @@ def near(found, expected, grid):
 
 @pytest.mark.parametrize("format", ["gpkg", "geojson", "shp"])
 def test_exported_polygons(case, tmp_path, format):
-    client, one, grid = case
+    client, one, grid, _ = case
     name, content = client.export(format)
     file = tmp_path / "out" / name
     file.parent.mkdir()
@@ -144,7 +148,7 @@ def test_exported_polygons(case, tmp_path, format):
 
 
 def test_exported_ids(case, tmp_path):
-    client, _, grid = case
+    client, _, grid, _ = case
     _, content = client.export("tif")
     zipfile.ZipFile(BytesIO(content)).extractall(tmp_path / "out")
     with quiet(Warning), rasterio.open(next((tmp_path / "out").glob("*.tif"))) as file:
@@ -154,9 +158,9 @@ def test_exported_ids(case, tmp_path):
     assert json.loads(client.export("coco")[1])["annotations"][0]["bbox"] == [BOX[2], BOX[0], BOX[3] - BOX[2], BOX[1] - BOX[0]]
 
 
-def test_the_layer_on_the_disk(case, tmp_path):
-    _, one, grid = case
-    _, _, shapes, _ = read(tmp_path / "case.gpkg")
+def test_the_layer_on_the_disk(case):
+    _, one, grid, folder = case
+    _, _, shapes, _ = read(folder / "case.gpkg")
     (shape,) = shapely.from_wkb(shapes)
     assert near(shape, corners(grid), grid)
     rings = [np.array(ring) for ring in one["polygon"]["coordinates"][0]]
@@ -166,7 +170,7 @@ def test_the_layer_on_the_disk(case, tmp_path):
 
 
 def test_what_is_told_of_the_place(case):
-    client, _, grid = case
+    client, _, grid, _ = case
     told = client.get("/api/scenes/0")
     if grid[1] is None:
         assert (told["crs"], told["geotransform"], told["gsd_m"]) == (None, None, None)

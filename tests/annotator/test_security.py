@@ -4,11 +4,21 @@ import json
 import socket
 
 import pytest
+from annotator.served import Serve
+from batch_scenes import SameGrey
 
 from vfm_isrefiner.annotator.server import bound, check_host, hosts_of, is_loopback
 
 TOKEN = "a-token-of-some-length"
 GET = ("GET", "/api/scenes")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """One server for all tests that leave it as it was."""
+    serve = Serve(tmp_path_factory.mktemp("guarded"), SameGrey())
+    yield serve()
+    serve.stop()
 
 
 def told(answer):
