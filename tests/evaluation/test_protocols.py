@@ -13,7 +13,7 @@ from vfm_isrefiner.zoom import ZoomIn, ZoomRule
 
 
 def test_known_protocols_are_the_published_ones():
-    assert set(PROTOCOLS) == {"paper", "simpleclick", "ritm", "near", "close"}  # near and close are ours
+    assert set(PROTOCOLS) == {"paper", "simpleclick", "ritm", "close"}  # close is ours
     assert all(rule.flip and rule.max_clicks == 20 for rule in PROTOCOLS.values())
     common = {"expansion": 1.4, "min_crop": 200, "recompute_iou": 0.5, "prob_threshold": 0.5}
     paper, simpleclick, ritm = (protocol(name) for name in ("paper", "simpleclick", "ritm"))
@@ -29,14 +29,8 @@ def test_close_is_paper_but_for_the_smallest_crop():
     assert close.zoom.min_crop == 48
 
 
-def test_near_is_paper_but_for_what_the_first_click_sees():
-    paper, near = protocol("paper"), protocol("near")
-    assert replace(near, name="paper", zoom=replace(near.zoom, first_crop=None)) == paper
-    assert near.zoom.first_crop == 200
-
-
 def test_unknown_protocol_lists_the_known_ones():
-    with pytest.raises(ValueError, match="no evaluation protocol 'focalclick'; choose one of paper, simpleclick, close, near, ritm"):
+    with pytest.raises(ValueError, match="no evaluation protocol 'focalclick'; choose one of paper, simpleclick, close, ritm"):
         protocol("focalclick")
 
 

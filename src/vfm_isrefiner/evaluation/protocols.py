@@ -74,8 +74,6 @@ PROTOCOLS = {
         EvaluationProtocol("simpleclick", threshold=0.49, zoom=ZoomRule((448, 448), skip_clicks=-1, keep_outside=False)),
         # ours, for imagery of small objects and for small images: as "paper", but a crop may shrink to 48 px a side
         EvaluationProtocol("close", threshold=0.5, zoom=ZoomRule((448, 448), skip_clicks=-1, keep_outside=True, min_crop=48)),
-        # ours, how the predictor plays the shipped weights: as "paper", but the first click sees 200 px round it
-        EvaluationProtocol("near", threshold=0.5, zoom=ZoomRule((448, 448), first_crop=200)),
         EvaluationProtocol("ritm", threshold=0.49, zoom=ZoomRule(400, skip_clicks=1, keep_outside=False)),
     )
 }
