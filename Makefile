@@ -52,7 +52,7 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner checkpoints convert --half \
 	  runs/stage1_large/network.safetensors runs/default_stage1.safetensors
 	test -f runs/default.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
-	  data=real split=val limit=60 first_crop=200 input_size=448 half=true out=runs/default.safetensors
+	  data=real split=val limit=60 input_size=448 half=true out=runs/default.safetensors
 
 wheel: install ## build the wheel and the source archive into dist/
 	$(BIN)/uv build

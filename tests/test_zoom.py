@@ -65,21 +65,6 @@ def test_whole_image_is_the_first_view_and_is_encoded_at_the_start():
     assert after.prob[1, 0, :, 50:].eq(0).all()
 
 
-def test_the_first_view_may_be_round_the_click():
-    network = Brightness()
-    segmenter = ZoomIn(Round(network, modulate_none), replace(SMALL, first_crop=16))
-    begin = segmenter.start(torch.zeros(2, 3, 60, 60, dtype=torch.uint8))
-    assert network.encoded == []
-    table = torch.tensor([[[30.0, 20.0]], [[30.0, 20.0]]])
-    after = segmenter.refine(begin, Clicks(table, torch.tensor([[1], [0]], dtype=torch.int8)))
-    assert after.roi.tolist() == [[22, 38, 12, 28], [0, 59, 0, 59]]  # nothing to look round with a negative click alone
-    assert network.encoded == [2]
-    with pytest.raises(ValueError, match="first_crop is a side in pixels, with skip_clicks=-1"):
-        replace(ASPECT, first_crop=16)
-    with pytest.raises(ValueError, match="first_crop is a side"):
-        ZoomRule(first_crop=0)
-
-
 def test_region_stays_until_it_fits_no_more():
     segmenter = ZoomIn(Round(Brightness(bias=-30), modulate_none), SMALL)  # predicts nothing by itself
     start = with_object(100, 100, (40, 59, 40, 59), segmenter)

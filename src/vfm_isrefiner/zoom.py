@@ -31,8 +31,6 @@ class ZoomRule:
         min_crop: smallest side of a crop in pixels, before it is clamped to the image.
         recompute_iou: the crop stays until its overlap with a fresh one falls below this.
         prob_threshold: above it a pixel belongs to the object round which to crop; not the evaluation's threshold.
-        first_crop: while nothing is predicted, a crop of at least this side round the positive clicks is seen; None: the whole
-            image, as the paper does. It goes with `skip_clicks` = -1.
 
     Raises:
         ValueError: a size is not positive, or `expansion` is below 1.
@@ -45,7 +43,6 @@ class ZoomRule:
     min_crop: int = 200
     recompute_iou: float = 0.5
     prob_threshold: float = 0.5
-    first_crop: int | None = None
 
     def __post_init__(self) -> None:
         sides = self.target if isinstance(self.target, tuple) else (self.target or 1,)
@@ -55,10 +52,6 @@ class ZoomRule:
             raise ValueError(
                 f"ZoomRule needs min_crop >= 1 pixel and expansion >= 1, "
                 f"got min_crop={self.min_crop}, expansion={self.expansion}."
-            )
-        if self.first_crop is not None and (self.first_crop < 1 or self.skip_clicks >= 0):
-            raise ValueError(
-                f"ZoomRule.first_crop is a side in pixels, with skip_clicks=-1; got {self.first_crop} and {self.skip_clicks}."
             )
 
     @property
@@ -121,12 +114,12 @@ class ZoomIn:
         self.round, self.rule = round, rule
 
     def start(self, image: Tensor, size: Tensor | None = None) -> Interaction:
-        """As `Segmenter.start`: encodes the whole image where the first click sees it."""
+        """As `Segmenter.start`: encodes the whole image, which the first click sees."""
         interaction = Interaction.begin(image, size)
         view = whole_roi(interaction.size)
         groups = self._groups(view, torch.full_like(view[:, 0], self.rule.skip_clicks < 0, dtype=torch.bool))
         interaction = replace(interaction, roi=torch.full_like(view, -1))
-        if len(groups) > 1 or self.rule.first_crop is not None:
+        if len(groups) > 1:
             return interaction
         features, flipped = self.round.encode(crop(image, view, groups[0][0]))
         return replace(interaction, features=features, flipped=flipped)
@@ -157,7 +150,7 @@ class ZoomIn:
         kept = torch.full_like(whole, -1) if interaction.roi is None else interaction.roi
         fresh, zoomed = object_roi(interaction.prob > rule.prob_threshold, clicks, size, rule)
         if rule.skip_clicks < 0:
-            fresh, zoomed = torch.where(zoomed[:, None], fresh, self._begun(interaction, clicks)), torch.ones_like(zoomed)
+            fresh, zoomed = torch.where(zoomed[:, None], fresh, whole), torch.ones_like(zoomed)
         else:
             zoomed = zoomed & (clicks.count > rule.skip_clicks)
         y, x = clicks.yx.unbind(-1)
@@ -167,15 +160,6 @@ class ZoomIn:
         moved = (kept[:, 0] < 0) | outside.any(1) | (_overlap(fresh, kept) < rule.recompute_iou)
         roi = torch.where((zoomed & moved)[:, None], fresh, kept)
         return roi, torch.where(zoomed[:, None], roi, whole), zoomed
-
-    def _begun(self, interaction: Interaction, clicks: Clicks) -> Tensor:
-        """(B, 4) the region to see where nothing is predicted."""
-        whole, least = whole_roi(interaction.size), self.rule.first_crop
-        if least is None:
-            return whole
-        nothing = torch.zeros_like(interaction.prob, dtype=torch.bool)
-        near, _ = object_roi(nothing, clicks, interaction.size, replace(self.rule, min_crop=least))
-        return torch.where((clicks.label == POSITIVE).any(1)[:, None], near, whole)
 
     def _groups(self, view: Tensor, zoomed: Tensor) -> list[tuple[Size, Tensor]]:
         """Objects by network input size: (size, indices). With one fixed size nothing is read from the device."""

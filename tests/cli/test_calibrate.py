@@ -29,11 +29,11 @@ def test_a_table_is_fitted_and_used(isrefiner, capsys, tmp_path):
     before = told(capsys)
     assert before["raw"] == before["calibrated"]
     assert before["raw"] > 0.1  # an untrained network
-    assert isrefiner("calibrate", *WORDS, "out=calibrated.safetensors", "half=true", "first_crop=40", "input_size=96") == 0
+    assert isrefiner("calibrate", *WORDS, "out=calibrated.safetensors", "half=true", "input_size=96") == 0
     fitted = told(capsys)
-    assert fitted["raw"] != before["raw"]  # the first click sees another crop
+    assert fitted["raw"] != before["raw"]  # of an input of another size
     config = load_network(tmp_path / "calibrated.safetensors").config
-    assert (config["first_crop"], config["input_size"]) == (40, 96)
+    assert config["input_size"] == 96
     table = config["score_calibration"]
     assert all(0 <= value <= 1 for knot in table for value in knot)
     assert isrefiner("calibrate", *WORDS[1:], "checkpoint=calibrated.safetensors") == 0

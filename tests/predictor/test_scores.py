@@ -8,9 +8,9 @@ from vfm_isrefiner.predictor.scores import calibrated, calibration_error, checke
 
 def test_raw_score_is_expected_intersection_over_expected_union():
     prob = np.zeros((4, 5), np.float32)
-    prob[0] = [0.9, 0.8, 0.3, 0.2, 0.005]
-    assert raw_score(prob, 0.5) == pytest.approx(1.7 / 2.5)
-    assert raw_score(prob, 0.25) == pytest.approx(2.0 / 3.2)
+    prob[0] = [0.9, 0.8, 0.4, 0.35, 0.2]  # the last is faint
+    assert raw_score(prob, 0.5) == pytest.approx(1.7 / 2.75)
+    assert raw_score(prob, 0.37) == pytest.approx(2.1 / 3.35)
     assert raw_score(prob, 0.95) == 0
     assert raw_score(np.ones((3, 3), np.float32), 0.5) == 1
 
@@ -18,7 +18,7 @@ def test_raw_score_is_expected_intersection_over_expected_union():
 def test_raw_score_does_not_depend_on_strips_or_memory():
     prob = np.random.default_rng(0).random((200, 70), np.float32)
     mask = prob > 0.6
-    expected = prob[mask].sum() / (mask.sum() + prob[~mask & (prob > 0.01)].sum())
+    expected = prob[mask].sum() / (mask.sum() + prob[~mask & (prob > 0.3)].sum())
     assert raw_score(prob, 0.6) == pytest.approx(float(expected), abs=1e-5)
     assert raw_score(np.asfortranarray(prob), 0.6) == pytest.approx(float(expected), abs=1e-5)
 
@@ -26,6 +26,7 @@ def test_raw_score_does_not_depend_on_strips_or_memory():
 def test_raw_score_is_that_of_independent_pixels():
     random = np.random.default_rng(0)
     prob = random.random((40, 50), np.float32) ** 4
+    prob[prob < 0.3] = 0
     mask = prob > 0.5
     drawn = random.random((400, 40, 50)) < prob
     ious = (drawn & mask).sum((1, 2)) / (drawn | mask).sum((1, 2))
@@ -33,7 +34,7 @@ def test_raw_score_is_that_of_independent_pixels():
 
 
 def test_faint_probabilities_of_a_large_image_do_not_count():
-    prob = np.full((500, 500), 0.004, np.float32)
+    prob = np.full((500, 500), 0.2, np.float32)
     prob[10:20, 10:20] = 0.9
     assert raw_score(prob, 0.5) == pytest.approx(0.9)
 

@@ -28,13 +28,13 @@ EXAMPLES = """examples:
 
 settings: those of isrefiner evaluate (crops are as the predictor makes them; input_size= is kept in FILE), and
   out=FILE.safetensors   write the network with its table    half=true    parameters in float16
-  clicks=8               of each object                       first_crop=200   side that a first click sees; kept in FILE
+  clicks=8               of each object
 """
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # raw scores and IoUs
-OWN = {"out": "", "half": "false", "clicks": "8", "first_crop": ""}
+OWN = {"out": "", "half": "false", "clicks": "8"}
 
 
-def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int, first_crop: int | None = None) -> dict[str, float]:
+def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str, float]:
     """Play, compare, and write the network where `out` is given.
 
     Returns:
@@ -60,11 +60,8 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int, first_crop: 
         raise ValueError(f"clicks={clicks}: at least 1 was expected.")
     network, _ = network_of(cfg)
     network.eval()
-    network.config = {
-        **network.config,
-        **({} if first_crop is None else {"first_crop": first_crop}),
-        **({} if cfg.input_size is None else {"input_size": cfg.input_size}),
-    }
+    if cfg.input_size is not None:
+        network.config = {**network.config, "input_size": cfg.input_size}
     zoom = settings_of(network.config)["zoom"]  # scores are the predictor's, so it is played as the predictor plays it
     rule = replace(named(cfg.protocol, None), zoom=zoom, flip=bool(cfg.flip), max_clicks=clicks)
     round = Round(network, instantiate(cfg.modulation), first_click_passes=usual_passes(network.config))
@@ -139,8 +136,8 @@ def main() -> None:
             own[name] = value
         else:
             rest.append(word)
-    if not own["clicks"].isdigit() or not (own["first_crop"] or "0").isdigit() or own["half"] not in ("true", "false"):
-        print("error: clicks= and first_crop= take a number, half= true or false", file=sys.stderr)
+    if not own["clicks"].isdigit() or own["half"] not in ("true", "false"):
+        print("error: clicks= takes a number, half= true or false", file=sys.stderr)
         sys.exit(2)
 
     from vfm_isrefiner.cli.settings import composed, quiet, short_errors
@@ -149,8 +146,7 @@ def main() -> None:
     with short_errors():
         cfg = composed("evaluate", rest)
         out = Path(own["out"]) if own["out"] else None
-        first_crop = int(own["first_crop"]) if own["first_crop"] else None
-        errors = run(cfg, out, own["half"] == "true", int(own["clicks"]), first_crop)
+        errors = run(cfg, out, own["half"] == "true", int(own["clicks"]))
         print("mean distance of score and IoU: " + ", ".join(f"{name} {value:.3f}" for name, value in errors.items()))
         if out is not None:
             print(f"left {out}")

@@ -52,7 +52,7 @@ SIZES = {
     "tiny": Dimensions(192, 12, 3, (32, 64, 128, 256), (32, 64, 128, 256), (32, 64, 128, 256), head=128),
     "test": Dimensions(64, 4, 4, (16, 32, 64, 128), (8, 16, 32, 64), (8, 16, 32, 64), head=32),
 }
-OF_USE = ("score_calibration", "first_crop", "input_size")  # what a config says for the predictor, not of the network itself
+OF_USE = ("score_calibration", "input_size")  # what a config says for the predictor, not of the network itself
 EARLY_FUSIONS = ("gated", "fixed", "first", "second")
 
 

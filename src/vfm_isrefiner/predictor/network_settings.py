@@ -20,7 +20,7 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     side = config.get("input_size") or config.get("image_size")
     return {
         "modulation": modulate_mfp if config.get("kind") == "mfp" else modulate_isrefiner,
-        "zoom": ZoomRule(ZoomRule.target if side is None else (side, side), first_crop=config.get("first_crop")),
+        "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
         "first_click_passes": usual_passes(config),
         "calibration": config.get("score_calibration", ()),
     }

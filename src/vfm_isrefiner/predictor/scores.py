@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FAINT = np.float32(0.01)  # less counts as zero: over a large image it would add up to more than a small object
+# less counts as zero: training by the focal loss leaves as much everywhere, which would add up to more than a small object
+FAINT = np.float32(0.3)
 STRIP = 64  # rows
 Knots = Sequence[Sequence[float]]
 
