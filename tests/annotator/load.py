@@ -70,6 +70,9 @@ class Person:
         if self.random.random() < 0.2:
             self.timed(ann.click, x + 6, y, False)
             self.patient(ann.undo)
+        if ann.state["polygon"] is None:  # a network may find nothing; so a person goes on
+            self.patient(ann.reset)
+            return
         # a mask that took too much may cover the next square, and a click there opens that object
         to = self.seen.accepted if ann.state["editing"] is None else self.seen.edited
         try:
