@@ -49,10 +49,10 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	  pretrained=runs/stage1_large/network.safetensors $(WITH)
 	$(BIN)/isrefiner train experiment=default_stage2_large reuse=true paths.run=runs/stage2_large \
 	  pretrained=runs/stage2/network.safetensors $(WITH)
-	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner checkpoints convert --half \
-	  runs/stage1_large/network.safetensors runs/default_stage1.safetensors
-	test -f runs/default.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
-	  data=real split=val limit=60 input_size=448 half=true out=runs/default.safetensors
+	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage1_large/network.safetensors \
+	  modulation=mfp data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
+	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
+	  data=real split=val limit=30 input_size=448 half=true out=runs/default_stage2.safetensors
 
 wheel: install ## build the wheel and the source archive into dist/
 	$(BIN)/uv build

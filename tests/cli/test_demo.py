@@ -30,8 +30,8 @@ def small_weights(tmp_path_factory, monkeypatch):
     files = [
         save_network(network, folder / f"{name}.safetensors")
         for name, network in (
-            ("default", build_isrefiner("test", image_size=64)),
             ("default_stage1", build_mfp("test", image_size=64, attention="global")),
+            ("default_stage2", build_isrefiner("test", image_size=64)),
         )
     ]
     (folder / known_files.SUMS).write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files))
@@ -45,8 +45,8 @@ def test_demo_makes_a_page_of_the_shipped_networks(isrefiner, capsys, tmp_path, 
     assert str(tmp_path / "here" / "report.html") in out
     assert out.count("NoC80") >= 2  # each network's table
     page = (tmp_path / "here" / "report.html").read_text()
-    assert all(text in page for text in ("default_stage1", "Where two runs differ most", "data:image/png"))
-    assert len(list((tmp_path / "here/default/panels").glob("*.png"))) == 1
+    assert all(text in page for text in ("default_stage2", "Where two runs differ most", "data:image/png"))
+    assert len(list((tmp_path / "here/default_stage1/panels").glob("*.png"))) == 1
 
 
 def test_learn_compares_before_and_after(isrefiner, capsys, tmp_path):

@@ -11,6 +11,7 @@ from vfm_isrefiner.models.build import build_isrefiner
 from vfm_isrefiner.models.checkpoints import CheckpointError, load_any, load_backbone, load_network, save_network
 from vfm_isrefiner.models.known_files import PUBLISHED, SHIPPED, located
 
+FILE = "default_stage1.safetensors"
 DOCS = Path(__file__).parents[2] / "docs/checkpoints.md"
 
 
@@ -19,14 +20,14 @@ def shipped(tmp_path, monkeypatch):
     """A package whose weights "default" are a small network of known values."""
     torch.manual_seed(0)
     network = build_isrefiner("test", image_size=64).eval()
-    file = save_network(network, tmp_path / "default.safetensors", half=True)
-    (tmp_path / "SHA256SUMS").write_text(f"{sha256(file)}  default.safetensors\n")
+    file = save_network(network, tmp_path / FILE, half=True)
+    (tmp_path / "SHA256SUMS").write_text(f"{sha256(file)}  {FILE}\n")
     monkeypatch.setattr(known_files, "FOLDER", tmp_path)
     return network
 
 
 def test_a_name_stands_for_its_file(shipped, tmp_path):
-    assert located("default") == tmp_path / "default.safetensors"
+    assert located("default") == located("default_stage1") == tmp_path / FILE
     for load in (load_any, load_network):
         network = load("default")
         weight = network.mask_decoder.state_dict()
@@ -39,7 +40,7 @@ def test_a_name_stands_for_its_file(shipped, tmp_path):
 
 
 def test_changed_weights_are_refused(shipped, tmp_path):
-    file = tmp_path / "default.safetensors"
+    file = tmp_path / FILE
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
@@ -48,8 +49,8 @@ def test_changed_weights_are_refused(shipped, tmp_path):
 
 
 def test_missing_weights_are_told(shipped, tmp_path):
-    (tmp_path / "default.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"'default' are not in .*installation is incomplete"):
+    (tmp_path / FILE).unlink()
+    with pytest.raises(CheckpointError, match=r"'default_stage1' are not in .*installation is incomplete"):
         located("default")
 
 

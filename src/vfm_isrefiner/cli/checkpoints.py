@@ -19,9 +19,9 @@ examples:
 
 def listed() -> str:
     """All known files."""
-    from vfm_isrefiner.models.known_files import PUBLISHED, SHIPPED
+    from vfm_isrefiner.models.known_files import ALIASES, PUBLISHED, SHIPPED
 
-    lines = ["Shipped, by name:"]
+    lines = ["Shipped, by name (" + ", ".join(f"{name} is {known}" for name, known in ALIASES.items()) + "):"]
     for title, files in (("", SHIPPED), ("\nPublished by others; fetch the file and give its path:", PUBLISHED)):
         lines += [title] if title else []
         for known in files:
@@ -39,7 +39,7 @@ def shown(path: str, released: bool, backbone: str | None) -> str:
     from vfm_isrefiner.files import sha256
     from vfm_isrefiner.models.checkpoints import load_any
     from vfm_isrefiner.models.freeze import count_parameters
-    from vfm_isrefiner.models.known_files import SHIPPED, located
+    from vfm_isrefiner.models.known_files import ALIASES, SHIPPED, located
 
     file = located(path)
     network = load_any(path, released=released, backbone_checkpoint=backbone)
@@ -47,7 +47,7 @@ def shown(path: str, released: bool, backbone: str | None) -> str:
     lines = [f"{file}", f"  {file.stat().st_size / 2**20:.1f} MiB, sha256 {sha256(file)}"]
     lines += [f"  {total / 1e6:.1f} M parameters, {trained / 1e6:.1f} M of them trained"]
     lines += [f"  {name}: {_short(value)}" for name, value in network.config.items() if value is not None]
-    lines += [f"  terms: {known.terms}" for known in SHIPPED if known.name == path]
+    lines += [f"  terms: {known.terms}" for known in SHIPPED if known.name == ALIASES.get(path, path)]
     return "\n".join(lines)
 
 

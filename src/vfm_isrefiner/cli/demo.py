@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   isrefiner demo learn out=quick trainer.max_epochs=1    any setting of isrefiner train
 """
 # default_stage1 is MFP's network and so is played with MFP's modulation
-NETWORKS = {"default": (), "default_stage1": ("modulation=mfp",)}
+NETWORKS = {"default_stage1": ("modulation=mfp",), "default_stage2": ()}
 SCENES = (
     "data=synthetic",
     "split=test",
@@ -53,7 +53,8 @@ def show(out: Path, settings: list[str]) -> Path:
         (str(out),), out, quoted=False, panels=3, title="VFM-ISRefiner: the shipped networks on drawn scenes"
     )
     page = report.run(wanted)
-    print(f"{time.monotonic() - begun:.0f} s. Open {page.resolve()}; click-by-click pictures are in {out / 'default/panels'}.")
+    took, panels = time.monotonic() - begun, out / "default_stage1/panels"
+    print(f"{took:.0f} s. Open {page.resolve()}; click-by-click pictures are in {panels}.")
     return page
 
 

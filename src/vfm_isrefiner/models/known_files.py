@@ -29,20 +29,21 @@ class KnownFile:
 
 SHIPPED = (
     KnownFile(
-        "default",
-        "VFM-ISRefiner, ViT-Ti: frozen foundation model of default_stage1, trained on remote-sensing images",
-        "this package",
-        "CC BY-NC 4.0: non-commercial, as its training images",
-        "checkpoint=default",
-    ),
-    KnownFile(
         "default_stage1",
-        "MFP, ViT-Ti: the foundation model of default, trained whole on drawn and remote-sensing images",
+        "MFP, ViT-Ti: a foundation model, trained whole on drawn scenes and remote-sensing images",
         "this package",
         "CC BY-NC 4.0: non-commercial, as its training images",
         "checkpoint=default_stage1 modulation=mfp",
     ),
+    KnownFile(
+        "default_stage2",
+        "VFM-ISRefiner, ViT-Ti: that foundation model frozen, extractor and decoder trained on remote-sensing images",
+        "this package",
+        "CC BY-NC 4.0: non-commercial, as its training images",
+        "checkpoint=default_stage2",
+    ),
 )
+ALIASES = {"default": "default_stage1"}  # the better of the two on validation: weights/README.md
 PUBLISHED = (
     KnownFile(
         "VFM-ISRefiner_ViT_base448_RSImage.pth",
@@ -81,7 +82,7 @@ def located(path: str | Path) -> Path:
     Raises:
         CheckpointError: there is no such file, or shipped weights are not what was shipped.
     """
-    name = str(path)
+    name = ALIASES.get(str(path), str(path))
     if name not in {known.name for known in SHIPPED}:
         must_exist(Path(path))
         return Path(path)
