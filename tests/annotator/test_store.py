@@ -1,5 +1,6 @@
 """The file of accepted objects: what other programs read in it, what it refuses, what survives."""
 
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -265,3 +266,65 @@ def test_it_ends_as_one_file(tmp_path, store):
     store.add(work())
     store.close()
     assert [one.name for one in tmp_path.iterdir()] == ["objects.gpkg"]
+
+
+def test_what_is_committed_is_told_though_the_file_cannot_grow(store):
+    """The log beside it has room for the transaction, the file itself has none."""
+    mask = np.zeros((64, 96), bool)
+    mask[::2, ::2] = True
+    large = Work(polygonise(mask), "roof", int(mask.sum()), 0.5, (), "")
+    store.add(large)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (store.path.stat().st_size + 4096, hard))
+    try:
+        assert store.add(large).id == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [one.id for one in store.objects()] == [1, 2]
+    assert read(store.path, return_fids=True)[1].tolist() == [1, 2]
+
+
+def test_deletions_that_cannot_be_restored_any_more_are_told(store, monkeypatch):
+    monkeypatch.setattr("vfm_isrefiner.annotator.store.KEPT_DELETED", 1)
+    made = [store.add(work(value)) for value in (60, 100, 150)]
+    known = store.version
+    for one in made[:2]:
+        store.delete(one.id, one.version)
+    assert store.since(known)[2] == [1, 2]
+    assert store.restore(2).id == 2
+    with pytest.raises(Refusal, match="was not deleted"):
+        store.restore(1)
+
+
+def test_a_row_that_the_file_does_not_take_is_no_object(store):
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("CREATE TRIGGER deaf BEFORE INSERT ON objects BEGIN SELECT RAISE(IGNORE); END")
+    with pytest.raises(Refusal, match="nothing was changed") as refused:
+        store.add(work())
+    assert refused.value.status == 503
+    assert store.objects() == []
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("DROP TRIGGER deaf")
+        other.execute("CREATE UNIQUE INDEX one_of_each ON objects (label)")
+    store.add(work())
+    with pytest.raises(Refusal, match="nothing was changed"):
+        store.add(work(100))
+    assert len(store.objects()) == 1
+
+
+def test_words_in_the_place_of_numbers_are_passed_over(tmp_path, store):
+    one = store.add(work())
+    store.close()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("UPDATE objects SET score = 'high', area_px = 'large', area_m2 = 'wide', version = 9e999")
+    again = Store(store.path, GRID)
+    (found,) = again.objects()
+    assert (found.score, found.area_px, found.area_m2) == (0.0, one.area_px, pytest.approx(one.area_m2))
+    assert found.version == again.version
+    again.close()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / ".objects.gpkg.lock").mkdir()
+    with pytest.raises(OSError, match=r"objects\.gpkg cannot be kept there.*--out"):
+        Store(tmp_path / "objects.gpkg", GRID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -88,12 +89,17 @@ def accepted_of(key: int, outline: Any, row: dict[str, Any]) -> Accepted:
         int(key),
         outline,
         str(row["label"] or ""),
-        row["area_m2"],
-        int(row["area_px"] if row["area_px"] is not None else round(outline.area)),
-        float(row["score"] or 0.0),
+        _number(row["area_m2"], None),
+        int(_number(row["area_px"], round(outline.area))),
+        _number(row["score"], 0.0),
         clicks,
         str(row["author"] or ""),
-        int(row["version"] or 0),
+        int(_number(row["version"], 0)),
         str(row["created"] or ""),
         str(row["changed"] or ""),
     )
+
+
+def _number(value: Any, otherwise: Any) -> Any:
+    """SQLite keeps words in columns of numbers, and infinite numbers, which JSON does not know."""
+    return value if isinstance(value, (int, float)) and math.isfinite(value) else otherwise

@@ -132,7 +132,7 @@ class ObjectsFile:
                 if self._file.in_transaction:
                     self._file.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, sqlite3.IntegrityError) as error:
             raise Refusal(
                 503,
                 f"{self.path.name} could not be written ({error}): nothing was changed. Close it in other programs or free "
@@ -179,7 +179,9 @@ class ObjectsFile:
         blob = blob_of(on_ground(one.outline, self.grid.transform), self._system)
         insert = f'INSERT OR IGNORE INTO {LAYER} ("{self._key}", "{self._geometry}") VALUES (?, ?)'
         if not self._file.execute(insert, (one.id, blob)).rowcount:
-            self._file.execute(f'UPDATE {LAYER} SET "{self._geometry}" = ? WHERE "{self._key}" = ?', (blob, one.id))
+            update = f'UPDATE {LAYER} SET "{self._geometry}" = ? WHERE "{self._key}" = ?'
+            if not self._file.execute(update, (blob, one.id)).rowcount:
+                raise sqlite3.IntegrityError("a rule that somebody has added keeps the row out")
         self.put_attributes(one)
         left, right, bottom, top = box_of_blob(blob)
         self._file.execute(
@@ -220,7 +222,10 @@ class ObjectsFile:
 
 def _claimed(path: Path) -> IO[bytes]:
     """The open file that says that this process has `path`."""
-    claim = path.with_name(f".{path.name}.lock").open("ab")
+    try:
+        claim = path.with_name(f".{path.name}.lock").open("ab")
+    except OSError as error:
+        raise OSError(f"{path} cannot be kept there ({error}). Name another place with --out.") from error
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         ours = os.path.samestat(os.fstat(claim.fileno()), os.stat(claim.name))

@@ -137,7 +137,8 @@ class Store:
             del self._objects[number]
             self._deleted[number] = (new, old)
             while len(self._deleted) > KEPT_DELETED:
-                del self._deleted[next(iter(self._deleted))]
+                when, _ = self._deleted.pop(next(iter(self._deleted)))
+                self._begun = max(self._begun, when)  # who has polled before that is told by the ids that are left
 
     def running(self) -> dict[str, dict[str, Any]]:
         """What was kept of each session's running object, those changed last first."""

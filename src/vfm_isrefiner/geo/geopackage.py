@@ -92,8 +92,12 @@ def log_ahead(connection: sqlite3.Connection) -> None:
 
 
 def settle(connection: sqlite3.Connection) -> None:
-    """Bring what was committed into the file itself, as far as nobody reads what was there before. Waits for nobody."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    """Bring what was committed into the file itself, as far as nobody reads what was there before. Waits for nobody.
+
+    Where the file cannot grow, the log keeps it: committed it is in any case.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def disconnect(connection: sqlite3.Connection) -> None:
