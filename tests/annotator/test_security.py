@@ -91,7 +91,7 @@ def test_the_link_becomes_a_cookie(serve):
     assert (status, headers["location"]) == (303, "./")
     cookie = headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+    assert "SameSite=Lax" in cookie
     assert TOKEN not in cookie
     pair = cookie.partition(";")[0]
     assert client.raw(*GET, headers={"Cookie": f"other=1; {pair}"})[0] == 200
@@ -174,3 +174,21 @@ def test_addresses():
     with bound("127.0.0.1", None) as first, bound("127.0.0.1", None) as second:
         assert first.getsockname()[1] != second.getsockname()[1]
     assert socket.gethostname() in hosts_of("0.0.0.0")
+
+
+def test_addresses_are_no_names_that_another_page_could_have(serve):
+    """A server on all addresses may not know them; only names can be pointed at it from elsewhere."""
+    client = serve(token=TOKEN, hosts=hosts_of("0.0.0.0"))
+    for host in ("192.168.77.77:8000", "[fd00::7]:8000", "10.0.0.9"):
+        assert client.raw(*GET, headers={"Host": host})[0] == 200
+    for host in ("evil.example", "192.168.77.77.evil.example", "*", "3232255821"):
+        status, detail = told(client.raw(*GET, headers={"Host": host}))
+        assert (status, "--allowed-host" in detail) == (400, True)
+    client = serve(token=TOKEN, hosts=hosts_of("127.0.0.1"))
+    assert client.raw(*GET, headers={"Host": "192.168.77.77"})[0] == 400
+
+
+def test_a_body_that_does_not_end_is_not_waited_for(client, monkeypatch):
+    monkeypatch.setattr("vfm_isrefiner.annotator.security.BODY_SECONDS", 0.2)
+    assert raw(client.port, "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{") == 408
+    assert client.get("/health")["status"] == "ok"

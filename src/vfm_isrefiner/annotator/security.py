@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import ipaddress
 import json
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -15,7 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY = 64 * 2**10  # bytes
 TOO_LARGE = f"The body has more than {MOST_BODY} bytes, the most there may be: send less at a time."
+BODY_SECONDS = 30.0  # that a body may take
+LATE = f"The body was not complete after {BODY_SECONDS:g} seconds: send it again."
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANY_ADDRESS = "*"  # among the hosts: whatever is an address and no name
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -32,10 +37,11 @@ HEADERS = {
 class Guard:
     """ASGI middleware.
 
-    - `Host` is one of `hosts`: a page of another name that resolves to this machine cannot ask.
+    - `Host` is one of `hosts`: a page of another name that resolves to this machine cannot ask. No page can point an address
+      elsewhere, so with `ANY_ADDRESS` among them all of those are taken.
     - `Origin`, where a browser sends one, is this server's own.
     - With a token: it comes as `Authorization: Bearer`, or as the cookie that `/?token=` sets; compared in constant time.
-    - A body has at most 64 KiB.
+    - A body has at most 64 KiB, and comes within half a minute.
 
     Args:
         app: what is guarded. hosts: names and addresses without ports. token: None: none is needed.
@@ -72,8 +78,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
-            return 400, "The Host header names another server than this one: use the address that isrefiner annotate printed."
+        if len(hosts) != 1 or not self._own(_name(hosts[0])):
+            return 400, (
+                "The Host header names another server than this one: use the address that isrefiner annotate printed, or start "
+                "it with --allowed-host and this name."
+            )
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != hosts[0].lower():
             return 400, "The Origin header names another page than this server's own; other pages cannot use it."
@@ -83,6 +92,9 @@ class Guard:
         if length is not None and (len(length) > 12 or int(length) > MOST_BODY):
             return 413, TOO_LARGE
         return None
+
+    def _own(self, name: str | None) -> bool:
+        return name is not None and (name in self._hosts - {ANY_ADDRESS} or (ANY_ADDRESS in self._hosts and _is_address(name)))
 
     def _given(self, scope: Scope) -> str | None:
         """The token of the address."""
@@ -107,7 +119,8 @@ class Guard:
         if self._token is not None and not _same(self._given(scope) or "", self._token):
             await _answer(send, 401, "The token of this address is not this server's: open the link that was printed last.")
             return
-        cookie = f"{self._cookie_name}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
+        # not Strict: browsers would keep it back from those who follow a link in a mail or a chat
+        cookie = f"{self._cookie_name}={self._cookie}; HttpOnly; SameSite=Lax; Path=/"
         if scope.get("scheme") == "https":
             cookie += "; Secure"
         await _answer(send, 303, "Go on at /.", {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
@@ -116,8 +129,14 @@ class Guard:
         """The application, once the whole body is there and found small enough."""
         messages: list[Message] = []
         read, more = 0, True
+        end = asyncio.get_running_loop().time() + BODY_SECONDS
         while more:
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                await _answer(send, 408, LATE, {"Connection": "close"})
+                return
             messages.append(message)
             read += len(message.get("body", b""))
             more = message["type"] == "http.request" and bool(message.get("more_body"))
@@ -142,6 +161,14 @@ def _name(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _with_headers(send: Send) -> Send:

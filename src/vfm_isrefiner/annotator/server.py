@@ -14,7 +14,7 @@ from urllib.parse import quote
 import uvicorn
 from starlette.types import ASGIApp
 
-from vfm_isrefiner.annotator.security import LOOPBACK
+from vfm_isrefiner.annotator.security import ANY_ADDRESS, LOOPBACK
 
 FIRST_PORT, PORTS = 8765, 20  # that are tried where none is asked for
 SECONDS_TO_END = 5  # for requests that are being answered when the server is stopped
@@ -46,7 +46,7 @@ def check_host(host: str, token: str | None) -> None:
 def hosts_of(host: str, more: Sequence[str] = ()) -> list[str]:
     """The names under which a server on `host` may be asked; `more` are those that a proxy passes on."""
     own = [] if host in ("0.0.0.0", "::") else [host]
-    everywhere = [socket.gethostname(), *_addresses()] if not own else []
+    everywhere = [socket.gethostname(), *_addresses(), ANY_ADDRESS] if not own else []
     return list(dict.fromkeys([*LOOPBACK, *own, *everywhere, *more]))
 
 
