@@ -113,3 +113,12 @@ def test_a_gathering_network_ends_with_the_server(serve):
         predictor.session(np.zeros((32, 32, 3), np.uint8)).click(1, 1)
     again = serve(plays=Predictor(ColourNetwork(), zoom=ZoomRule(None, skip_clicks=999)))
     assert again.begin(resume=ann.key).state["polygon"] == state["polygon"]
+
+
+def test_a_raster_that_is_gone_is_named(serve, tmp_path):
+    client = serve()
+    (tmp_path / "utm.tif").rename(tmp_path / "elsewhere.tif")
+    one = failed(client.get, "/api/scenes/0/tiles/0/0/0.png")
+    assert one.status == 422
+    assert "utm.tif cannot be read" in one.body["detail"]
+    assert str(tmp_path) not in one.body["detail"]

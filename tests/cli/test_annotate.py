@@ -80,6 +80,7 @@ def test_without_a_file_a_scene_is_drawn(isrefiner, tmp_path, network, served, m
         (("missing.tif",), "There is no file missing.tif"),
         (("scene.tif", "--host", "0.0.0.0"), "needs a token"),
         (("scene.tif", "--token", "short"), "at least 12"),
+        (("scene.tif", "--token", ""), "at least 12"),
         (("scene.tif", "--out", "objects.geojson"), "GeoPackage"),
         (("scene.tif", "other.tif", "--out", "objects.gpkg"), "one file for 2 scenes"),
         (("scene.tif", "--bands", "1,2,7"), "Name three that exist"),
@@ -95,7 +96,9 @@ def test_wrong_words(isrefiner, capsys, tmp_path, network, words, told):
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("words", [("--labels", ","), ("--port", "70000"), ("--bands", "red"), ("--labels", "x" * 81)])
+@pytest.mark.parametrize(
+    "words", [("--labels", ","), ("--port", "70000"), ("--bands", "red"), ("--labels", "x" * 81), ("--sessions", "0")]
+)
 def test_words_that_cannot_be_read(isrefiner, capsys, words):
     assert isrefiner("annotate", *words) == 2
     assert "expected" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from vfm_isrefiner.annotator.exporting import MEDIA, Format, exported
 from vfm_isrefiner.annotator.refusal import Refusal
 from vfm_isrefiner.annotator.scene import AnnotatedScene
 from vfm_isrefiner.annotator.tiles import tile_png
+from vfm_isrefiner.geo.opening import RasterError
 from vfm_isrefiner.geo.stretch import Stretch
 
 router = APIRouter(prefix="/api/scenes", tags=["scenes"])
@@ -40,7 +41,7 @@ async def scenes(desk: TheDesk) -> list[SceneAnswer]:
 
 @router.get("/{scene}", summary="One scene, with its place on the ground and its bands", responses=refusals(404))
 async def one_scene(desk: TheDesk, scene: TheScene) -> SceneWhole:
-    """`geotransform` maps pixel corners (column, row) to coordinates: (a*c + b*r + c, d*c + e*r + f)."""
+    """`geotransform` maps pixel corners (column, row) to coordinates: (a*column + b*row + c, d*column + e*row + f)."""
     return SceneWhole(**await desk.keeping.run(scene.told_wholly))
 
 
@@ -61,7 +62,10 @@ async def tile(
     stretch: Annotated[Stretch | None, Query(description="of values to 8 bits; default: as the network sees them")] = None,
 ) -> Response:
     """In pixels of the raster, which is not warped: z = 0 shows all of it, the last level every pixel. y counts downwards."""
-    state = scene.path.stat()
+    try:
+        state = scene.path.stat()
+    except OSError as error:
+        raise RasterError(f"{scene.path} cannot be read ({error.strerror}). Put it back where it was.") from error
     about = f"{state.st_size} {state.st_mtime_ns} {z} {x} {y} {bands} {stretch}"
     mark = f'"{hashlib.blake2b(about.encode(), digest_size=12).hexdigest()}"'
     headers = {"ETag": mark, "Cache-Control": "private, no-cache"}

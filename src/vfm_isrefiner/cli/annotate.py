@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from vfm_isrefiner.annotator.server import address_of, bound, check_host, hosts_of, serve
     from vfm_isrefiner.batch.windows import WindowRule
 
-    token = args.token or os.environ.get(TOKEN) or None
+    token = os.environ.get(TOKEN) if args.token is None else args.token  # an empty one is a slip, and is told
     check_host(args.host, token)
     rule = WindowRule(args.window, max(args.window, args.max_window))
     with ExitStack() as stack:
@@ -131,6 +131,12 @@ def _bands(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"three numbers such as 4,3,2 were expected, got {text!r}") from error
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"a number from 1 on was expected, got {text!r}")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"a number from 0 to 65535 was expected, got {text!r}")
@@ -163,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
     add("--port", type=_port, help="0: any free one (default: the first free one from 8765)")
     add("--token", metavar="SECRET", help=f"what clients must bring; better as {TOKEN}, which other users cannot list")
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a name that a reverse proxy is asked by")
-    add("--sessions", type=int, default=64, metavar="N", help="at work at a time (default: %(default)s)")
+    add("--sessions", type=_count, default=64, metavar="N", help="at work at a time (default: %(default)s)")
     add("--no-browser", action="store_true", help="print the address only")
     return made
 
