@@ -121,9 +121,9 @@ class Annotator:
 
 
 @contextmanager
-def serving(app):
-    """The port of a server in a thread of this process."""
-    with bound("127.0.0.1", 0) as socket:
+def serving(app, port=0):
+    """The port of a server in a thread of this process; 0: any free one."""
+    with bound("127.0.0.1", port) as socket:
         server = uvicorn.Server(config_of(app))
         thread = Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()

@@ -176,3 +176,30 @@ def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
         context.clear_cookies()
         expect(person.page.get_by_role("alert")).to_contain_text("token")
         assert person.problems == []
+
+
+def test_a_link_from_another_site_opens_the_page(browser, tmp_path):
+    path, token = write_page_scene(tmp_path / "site.tif"), "correct-horse-battery"
+    scene = AnnotatedScene("0", path, path.with_suffix(".gpkg"), tmp_path, ["vehicle"])
+    with serving(create_app(colour_predictor(), [scene], token=token)) as port, closing(browser.new_context()) as context:
+        person = Hands(context.new_page(), f"http://127.0.0.1:{port}/")
+        link = f"<a href='{person.address}?token={token}'>annotate</a>"
+        person.page.route("http://mail.example/", lambda route: route.fulfill(body=link, content_type="text/html"))
+        person.page.goto("http://mail.example/")
+        person.page.get_by_role("link").click()
+        person.wait_until_open()
+
+
+def test_another_project_on_the_same_port_takes_no_running_object_away(browser, tmp_path):
+    files = {name: write_page_scene(tmp_path / f"{name}.tif") for name in ("mine", "other")}
+    port = 0
+    with closing(browser.new_context(viewport={"width": 1100, "height": 760})) as context:
+        for name, clicks in (("mine", 1), ("other", 0), ("mine", 1)):
+            scene = AnnotatedScene("0", files[name], tmp_path / f"{name}.gpkg", tmp_path, ["vehicle"])
+            with serving(create_app(colour_predictor(), [scene]), port) as port:
+                person = Hands(context.new_page(), f"http://127.0.0.1:{port}/").open()
+                if clicks and not scene.store.running():
+                    person.click(*THINGS["truck"].clicks[0])
+                person.says("1 click" if clicks else "Click on an object")
+                person.page.close()
+                assert person.problems == []

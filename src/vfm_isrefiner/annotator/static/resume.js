@@ -6,7 +6,11 @@ import { kept } from "./store.js";
 
 const RELOAD_MS = 700; // a reloaded page may still hold its lock for a moment
 
-const place = (scene) => `sessions.${scene}`;
+// Ids of scenes are numbers that every server gives: under one address others may have been here, or lie beside this one.
+export const homeOf = ({ name, width, height, geotransform }) =>
+  `${location.pathname} ${name} ${width}x${height} ${geotransform ?? ""}`;
+
+const place = (home) => `sessions.${home}`;
 
 const held = new Set(); // locks of this tab
 
@@ -25,34 +29,34 @@ function lock(key, patient) {
   });
 }
 
-function own(scene) {
+function own(home) {
   try {
-    return sessionStorage.getItem(`isrefiner.session.${scene}`);
+    return sessionStorage.getItem(`isrefiner.session.${home}`);
   } catch {
     return null;
   }
 }
 
 // Keys worth trying, this tab's first; each is locked when it comes out.
-export async function* candidates(scene) {
-  const mine = own(scene);
+export async function* candidates(home) {
+  const mine = own(home);
   if (mine && (!navigator.locks || (await lock(mine, true)))) yield mine;
-  for (const key of kept.read(place(scene), [])) {
+  for (const key of kept.read(place(home), [])) {
     if (key !== mine && (await lock(key, false))) yield key;
   }
 }
 
-export async function remember(scene, key) {
-  const keys = kept.read(place(scene), []).filter((one) => one !== key);
-  kept.write(place(scene), [key, ...keys].slice(0, 20));
+export async function remember(home, key) {
+  const keys = kept.read(place(home), []).filter((one) => one !== key);
+  kept.write(place(home), [key, ...keys].slice(0, 20));
   try {
-    sessionStorage.setItem(`isrefiner.session.${scene}`, key);
+    sessionStorage.setItem(`isrefiner.session.${home}`, key);
   } catch {
     // the list above is enough
   }
   await lock(key, false);
 }
 
-export function forget(scene, key) {
-  kept.write(place(scene), kept.read(place(scene), []).filter((one) => one !== key));
+export function forget(home, key) {
+  kept.write(place(home), kept.read(place(home), []).filter((one) => one !== key));
 }

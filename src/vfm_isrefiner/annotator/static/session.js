@@ -1,6 +1,6 @@
 // The running object: its clicks go to the server one after the other, whatever the hands do meanwhile.
 import { area, count, percent, spokenArea } from "./format.js";
-import { candidates, forget, remember } from "./resume.js";
+import { candidates, forget, homeOf, remember } from "./resume.js";
 
 const isRunning = (state) => Boolean(state && (state.clicks.length || state.editing !== null));
 export const running = ({ state, pending }) => isRunning(state) || pending.length > 0;
@@ -20,6 +20,7 @@ export function createSession(store, api, notices, objects, progress) {
     return last;
   }
 
+  const home = () => homeOf(store.get().scene);
   const path = (call) => `api/sessions/${store.get().state.session}/${call}`;
 
   // An object in work keeps its own label; the next one has the label of before.
@@ -40,13 +41,14 @@ export function createSession(store, api, notices, objects, progress) {
   async function begin(scene) {
     const { author } = store.get();
     const more = author ? { author } : {};
-    for await (const key of candidates(scene)) {
+    for await (const key of candidates(home())) {
       try {
-        await api.get(`api/sessions/${key}`);
+        const held = await api.get(`api/sessions/${key}`);
+        if (held.scene !== scene) continue;
         return await api.post(`api/scenes/${scene}/sessions`, { ...more, resume: key });
       } catch (error) {
         if (error.status !== 404) throw error;
-        forget(scene, key);
+        forget(home(), key);
       }
     }
     return api.post(`api/scenes/${scene}/sessions`, more);
@@ -54,7 +56,7 @@ export function createSession(store, api, notices, objects, progress) {
 
   async function open(scene) {
     const state = await begin(scene);
-    await remember(scene, state.session);
+    await remember(home(), state.session);
     adopt(state, { pending: [] });
     if (isRunning(state)) notices.show(`The object you were at is back, with ${count(state.clicks.length, "click")}.`);
   }
@@ -72,7 +74,7 @@ export function createSession(store, api, notices, objects, progress) {
     } catch (error) {
       if (error.status !== 404) throw error;
       const { state } = store.get();
-      forget(state.scene, state.session);
+      forget(home(), state.session);
       await open(state.scene);
       if (!isRunning(store.get().state) && isRunning(state)) await replay(state);
       return call();
