@@ -203,3 +203,20 @@ def test_another_project_on_the_same_port_takes_no_running_object_away(browser, 
                 person.says("1 click" if clicks else "Click on an object")
                 person.page.close()
                 assert person.problems == []
+
+
+def test_a_scene_that_comes_late_does_not_take_the_place_of_the_one_shown(person):
+    late = []
+    person.page.route("**/api/scenes/1/objects*", lambda route: late.append(route))
+    person.page.get_by_label("Scene", exact=True).select_option("1")
+    expect(person.page.locator("#scene-facts")).to_contain_text("pixels")
+    while not late:
+        person.page.wait_for_timeout(50)
+    person.page.get_by_label("Scene", exact=True).select_option("0")
+    expect(person.page.locator("#scene-facts")).to_contain_text("EPSG")
+    person.wait_until_open()
+    late[0].continue_()
+    person.page.wait_for_timeout(300)  # long enough to go wrong
+    with person.page.expect_response("**/click") as answer:
+        person.click(*THINGS["truck"].clicks[0])
+    assert answer.value.json()["scene"] == "0"

@@ -55,7 +55,9 @@ export function createSession(store, api, notices, objects, progress) {
   }
 
   async function open(scene) {
-    const state = await begin(scene);
+    const shown = () => store.get().scene.id === scene; // another one may be chosen meanwhile
+    const state = shown() ? await begin(scene) : null;
+    if (!state || !shown()) return;
     await remember(home(), state.session);
     adopt(state, { pending: [] });
     if (isRunning(state)) notices.show(`The object you were at is back, with ${count(state.clicks.length, "click")}.`);
