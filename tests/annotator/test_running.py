@@ -179,3 +179,18 @@ def test_windows_of_a_large_scene_stay_small(tmp_path):
         assert len(scene.store.objects()) == 20
     finally:
         scene.close()
+
+
+def test_what_undo_needs_counts_as_memory(ann, network, monkeypatch):
+    grey, levels = network.__class__.__call__, iter(range(1, 100))
+    monkeypatch.setattr(network.__class__, "__call__", lambda self, *given: grey(self, *given) + 0.01 * next(levels))
+    ann.click(8, 6, True)
+    window = ann.pixels
+    for x in range(9, 19):
+        ann.click(x, 6, True)
+    assert ann.held >= 2 * window  # each click has changed all of it, at 4 bytes a pixel of the 20 that a window takes
+    ann.undo()
+    assert ann.held >= 2 * window
+    ann.reset()
+    ann.click(34, 10, True)
+    assert ann.held <= 1.5 * ann.pixels

@@ -59,6 +59,11 @@ class Following:
         window = self._warm[0]
         return (window.bottom - window.top) * (window.right - window.left)
 
+    @property
+    def held(self) -> int:
+        """Pixels that take as much memory as the window and what undo needs; a pixel of a window takes five times as much."""
+        return self.pixels + (0 if self._warm is None else self._warm[1].changed_pixels // 5)
+
     def cool(self) -> None:
         """Give the memory of the window free."""
         self._warm = None

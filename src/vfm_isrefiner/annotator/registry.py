@@ -17,7 +17,7 @@ from vfm_isrefiner.batch.windows import WindowRule
 from vfm_isrefiner.predictor import Predictor
 
 IDLE_SECONDS = 600.0  # after which a session gives its place to another; what it holds stays on the disk
-WARM_PIXELS = 2**25  # of windows in memory: 8 of the largest; each pixel takes about 20 bytes
+WARM_PIXELS = 2**25  # of windows in memory: 8 of the largest, less what undo needs; each pixel takes about 20 bytes
 CHANGED = "The object you were editing was changed or deleted in the meantime: your clicks on it were dropped."
 
 
@@ -77,12 +77,12 @@ class Registry:
 
     def cool(self, kept: Entry) -> None:
         """Give memory of the windows free that were used least lately, but for `kept`, while there is too much of it."""
-        total = sum(one.running.pixels for one in self._entries.values())
+        total = sum(one.running.held for one in self._entries.values())
         for one in sorted(self._entries.values(), key=lambda one: one.used):
             if total <= WARM_PIXELS:
                 return
             if one is not kept and not one.lock.locked():
-                total -= one.running.pixels
+                total -= one.running.held
                 one.running.cool()
 
     async def _find(self, key: str) -> Entry | None:

@@ -157,6 +157,11 @@ class Running:
         """Of the window that is held in memory."""
         return self._following.pixels
 
+    @property
+    def held(self) -> int:
+        """As `Following.held`."""
+        return self._following.held
+
     def cool(self) -> None:
         """Give the memory of the window free; the next call plays the clicks again."""
         self._following.cool()

@@ -56,6 +56,12 @@ class Session:
         return bool(self._history.undone)
 
     @property
+    def changed_pixels(self) -> int:
+        """How many probabilities, of 4 bytes each, undo and redo keep."""
+        history = self._history
+        return sum(change.prob.numel() for change in (*history.changes, *history.undone))
+
+    @property
     def prediction(self) -> Prediction:
         """The running object as it is; an empty mask before its first click."""
         return self._locked(lambda: self._history)
