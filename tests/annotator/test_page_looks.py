@@ -1,6 +1,7 @@
 """What the page looks like."""
 
 import numpy as np
+import pytest
 from annotator.page_scene import THINGS
 from playwright.sync_api import expect
 
@@ -74,3 +75,17 @@ def test_small_windows_hold_it_all(people):
     for name in ("Accept", "Discard", "Export"):
         assert person.page.get_by_role("button", name=name).bounding_box()["x"] < 800
     assert np.prod([person.page.locator("#map").bounding_box()[side] for side in ("width", "height")]) > 0.6 * 800 * 600
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (640, 360)])
+def test_a_telephone_and_a_page_of_twice_the_size_reach_every_button(people, width, height):
+    person = people(viewport={"width": width, "height": height})
+    bar = person.page.locator("#bar").bounding_box()
+    for name in ("Undo", "Redo", "Discard", "Accept"):
+        box = person.page.locator("#bar").get_by_role("button", name=name).bounding_box()
+        assert bar["x"] <= box["x"]
+        assert box["x"] + box["width"] <= bar["x"] + bar["width"]
+    export = person.page.get_by_role("button", name="Export")
+    person.page.mouse.move(width - 30, 20)
+    person.page.mouse.wheel(0, 1000)
+    expect(export).to_be_in_viewport(ratio=1)
