@@ -3,6 +3,7 @@
 import numpy as np
 import rasterio
 import shapely
+import torch
 from affine import Affine
 from pyogrio.raw import write
 from rasterio.crs import CRS
@@ -42,8 +43,9 @@ class SameGrey:
         grey = features.image.mean(1, keepdim=True)
         # the middles of the disks, so that a disk may reach over its object
         positive = avg_pool2d((click_maps[:, :1] > 0).float(), 7, stride=1, padding=3) > 0.999
-        inside = (grey[..., None] - grey[positive]).abs().lt(0.01).any(-1) if positive.any() else grey > 2
-        return 20 * inside.float() - 10
+        # row by row: others of the batch have objects of their own
+        inside = [(g[..., None] - g[p]).abs().lt(0.01).any(-1) for g, p in zip(grey, positive, strict=True)]
+        return 20 * torch.stack(inside).float() - 10
 
 
 def predictor(network=None):

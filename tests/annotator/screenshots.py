@@ -70,7 +70,8 @@ def drawn(polygon, size):
 
 
 def state_of(hands, client):
-    key = hands.page.evaluate("() => sessionStorage.getItem('isrefiner.session.0')")
+    named = "Object.keys(sessionStorage).find((key) => key.startsWith('isrefiner.session.'))"
+    key = hands.page.evaluate(f"() => sessionStorage.getItem({named})")
     return client.get(f"/api/sessions/{key}")
 
 
