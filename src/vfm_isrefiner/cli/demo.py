@@ -28,10 +28,10 @@ SCENES = (
     "data=synthetic",
     "split=test",
     "data.augmentation.crop_size=320",
-    "limit=20",
-    "flip=false",
     "input_size=320",
-    "panels=4",
+    "limit=10",
+    "flip=false",
+    "panels=2",
 )
 
 
@@ -49,9 +49,7 @@ def show(out: Path, settings: list[str]) -> Path:
         print(f"{name} on drawn scenes")
         words = [f"checkpoint={name}", f"name={name}", *SCENES, *own, *settings, f"paths.run={out / name}"]
         evaluate.run(composed("evaluate", words))
-    wanted = report.Wanted(
-        (str(out),), out, quoted=False, panels=3, title="VFM-ISRefiner: the shipped networks on drawn scenes"
-    )
+    wanted = report.Wanted((str(out),), out, quoted=False, panels=3, title="The shipped networks on drawn scenes")
     page = report.run(wanted)
     took, panels = time.monotonic() - begun, out / "default_stage1/panels"
     print(f"{took:.0f} s. Open {page.resolve()}; click-by-click pictures are in {panels}.")
