@@ -1,6 +1,7 @@
 """Masks to polygons: where their corners lie, their holes, and their areas on the ellipsoid."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from vfm_isrefiner.geo.area import area_m2, metres_per_unit
+from vfm_isrefiner.geo.opening import quiet
 from vfm_isrefiner.geo.polygonise import polygonise
 from vfm_isrefiner.geo.rasterise import rasterise
 
@@ -123,3 +125,17 @@ def test_no_area_where_the_ground_is_unknown():
     assert area_m2(shapely.Polygon(), None) == 0
     assert math.isnan(area_m2(shapely.box(1e30, 0, 2e30, 1), UTM)), "a place that UTM does not have"
     assert metres_per_unit(UTM, (1e30, 0)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "work", [lambda: polygonise(np.ones((4, 4), bool)), lambda: rasterise(shapely.box(0, 0, 2, 2), Affine.identity(), (4, 4))]
+)
+def test_it_waits_for_other_threads_that_silence_warnings(work):
+    """rasterio silences one of its own in both, and what one thread puts back another has lost: a user saw it as an error."""
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (work(), done.set()))
+    with quiet(UserWarning):
+        thread.start()
+        assert not done.wait(0.3)
+    thread.join(20)
+    assert done.is_set()

@@ -30,7 +30,8 @@ LABELS = {"name": "small", "experiment": "table5", "job_type": "train", "setting
 
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch, tmp_path):
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+    # not the service's address: given back after this module, it would be that of a service which is gone
+    for name in [name for name in os.environ if name.startswith("WANDB_") and name != "WANDB_SERVICE"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 

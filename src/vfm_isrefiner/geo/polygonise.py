@@ -10,8 +10,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio import features
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 
 from vfm_isrefiner.geo.area import metres_per_unit
+from vfm_isrefiner.geo.opening import quiet
 from vfm_isrefiner.geo.vector import polygonal
 
 IN_PIXELS = Affine.identity()
@@ -52,7 +54,8 @@ def polygonise(
         return shapely.Polygon()
     box = np.ascontiguousarray(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).view(np.uint8)
     origin = np.array([corner[1] + columns[0], corner[0] + rows[0]], np.float64)
-    pieces = [shapely.geometry.shape(shape) for shape, _ in features.shapes(box, box.astype(bool), connectivity=4)]
+    with quiet(NotGeoreferencedWarning):  # rasterio hides it by itself, by filters that other threads put back meanwhile
+        pieces = [shapely.geometry.shape(shape) for shape, _ in features.shapes(box, box.astype(bool), connectivity=4)]
     # whole numbers up to here: an outline is the same whichever window the mask was cut from
     linear = np.array([[transform.a, transform.d], [transform.b, transform.e]])
     outlined = shapely.transform(

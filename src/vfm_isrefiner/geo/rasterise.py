@@ -10,8 +10,9 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio import features
+from rasterio.errors import NotGeoreferencedWarning
 
-from vfm_isrefiner.geo.opening import RasterError
+from vfm_isrefiner.geo.opening import RasterError, quiet
 
 REACH = 1e8  # pixels; GDAL draws with 32-bit integers, so what lies further out is cut off
 
@@ -75,7 +76,9 @@ def draw(geometry: shapely.Geometry, window: tuple[slice, slice], all_touched: b
             return None
     # Whole numbers are subtracted from coordinates in pixels: a window shows what the whole raster would show there.
     shifted = shapely.transform(geometry, lambda xy: xy - (left, top))
-    mask = features.rasterize([shifted], (bottom - top, right - left), dtype=np.uint8, all_touched=all_touched).astype(bool)
+    size = (bottom - top, right - left)
+    with quiet(NotGeoreferencedWarning):  # as in `polygonise`
+        mask = features.rasterize([shifted], size, dtype=np.uint8, all_touched=all_touched).astype(bool)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None
