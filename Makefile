@@ -50,7 +50,7 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	$(BIN)/isrefiner train experiment=default_stage2_large reuse=true paths.run=runs/stage2_large \
 	  pretrained=runs/stage2/network.safetensors $(WITH)
 	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage1_large/network.safetensors \
-	  modulation=mfp data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
+	  data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
 	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
 	  data=real split=val limit=30 input_size=448 half=true out=runs/default_stage2.safetensors
 

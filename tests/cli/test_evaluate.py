@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from vfm_isrefiner.cli.settings import conf_folder
 from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.evaluation import PROTOCOLS
-from vfm_isrefiner.models.build import build_isrefiner
+from vfm_isrefiner.models.build import build_isrefiner, build_mfp, build_simpleclick
 from vfm_isrefiner.models.checkpoints import save_network
 from vfm_isrefiner.models.freeze import weights_fingerprint
 
@@ -53,6 +54,23 @@ def test_bf16_is_named_beside_the_weights(isrefiner, tmp_path):
     assert isrefiner("evaluate", *QUICK, f"checkpoint={tmp_path}/small.safetensors", "panels=0", "precision=bf16") == 0
     summary = json.loads(next(Path("outputs").glob("*/*-evaluate/summary.json")).read_text())
     assert summary["model"] == f"small {weights_fingerprint(network)[:16]} bf16"
+
+
+@pytest.mark.parametrize(
+    ("build", "words", "played"),
+    [
+        (build_isrefiner, [], "isrefiner"),
+        (build_mfp, [], "mfp"),
+        (build_mfp, ["modulation=isrefiner"], "isrefiner"),
+        (build_simpleclick, [], "none"),
+    ],
+)
+def test_the_modulation_is_the_networks_own_unless_told(isrefiner, tmp_path, build, words, played):
+    save_network(build("test", image_size=64), tmp_path / "small.safetensors")
+    assert isrefiner("evaluate", *QUICK, f"checkpoint={tmp_path}/small.safetensors", "panels=0", *words) == 0
+    folder = next(Path("outputs").glob("*/*-evaluate"))
+    assert json.loads((folder / "run.json").read_text())["settings"]["modulation"] == played
+    assert OmegaConf.load(folder / "config.yaml").modulation._target_.endswith(f".modulate_{played}")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vfm_isrefiner.cli.scene_options import add_network, add_scene
+
 if TYPE_CHECKING:
     from vfm_isrefiner.annotator.scene import AnnotatedScene
     from vfm_isrefiner.predictor import Predictor
@@ -124,13 +126,6 @@ def _labels(text: str) -> list[str]:
     return labels
 
 
-def _bands(text: str) -> list[int]:
-    try:
-        return [int(one) for one in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"three numbers such as 4,3,2 were expected, got {text!r}") from error
-
-
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"a number from 1 on was expected, got {text!r}")
@@ -155,16 +150,8 @@ def parser() -> argparse.ArgumentParser:
     add("scenes", nargs="*", metavar="SCENE", help="rasters, or a .txt file with one a line (default: a drawn scene)")
     add("--out", metavar="FILE", help="GeoPackage of the objects; {scene} stands for the scene's name (default: beside it)")
     add("--labels", type=_labels, default=[], metavar="A,B", help="classes, keys 1 to 9 in the page")
-    add("--checkpoint", default="default", metavar="FILE", help="the network: see isrefiner checkpoints (default: %(default)s)")
-    add("--backbone-checkpoint", metavar="FILE", help="the frozen backbone of a checkpoint of the trained part alone")
-    add("--released", action="store_true", help="play as the released checkpoints were")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")
-    add("--precision", default="float32", choices=("float32", "bf16"), help="of the network (default: %(default)s)")
-    add("--bands", type=_bands, metavar="R,G,B", help="bands that the network sees, from 1 (default: the scene's colours)")
-    stretches = ("auto", "none", "minmax", "percentile")
-    add("--stretch", default="auto", choices=stretches, help="of values to 8 bits (default: %(default)s)")
-    add("--window", type=int, default=512, metavar="PX", help="smallest window round an object (default: %(default)s)")
-    add("--max-window", type=int, default=2048, metavar="PX", help="largest one (default: %(default)s)")
+    add_network(made)
+    add_scene(made)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
     add("--port", type=_port, help="0: any free one (default: the first free one from 8765)")
     add("--token", metavar="SECRET", help=f"what clients must bring; better as {TOKEN}, which other users cannot list")

@@ -46,7 +46,7 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
     """
     from hydra.utils import instantiate
 
-    from vfm_isrefiner.cli.evaluate import chosen_sets, network_of
+    from vfm_isrefiner.cli.evaluate import chosen_sets, name_modulation, network_of
     from vfm_isrefiner.models.checkpoints import save_network
     from vfm_isrefiner.models.inference import usual_passes
     from vfm_isrefiner.predictor.network_settings import settings_of
@@ -59,6 +59,7 @@ def run(cfg: DictConfig, out: Path | None, half: bool, clicks: int) -> dict[str,
     if clicks < 1:
         raise ValueError(f"clicks={clicks}: at least 1 was expected.")
     network, _ = network_of(cfg)
+    name_modulation(cfg, network)
     network.eval()
     if cfg.input_size is not None:
         network.config = {**network.config, "input_size": cfg.input_size}

@@ -22,8 +22,7 @@ EXAMPLES = """examples:
   isrefiner demo learn out=learned                       about five minutes on two cores
   isrefiner demo learn out=quick trainer.max_epochs=1    any setting of isrefiner train
 """
-# default_stage1 is MFP's network and so is played with MFP's modulation
-NETWORKS = {"default_stage1": ("modulation=mfp",), "default_stage2": ()}
+NETWORKS = ("default_stage1", "default_stage2")
 SCENES = (
     "data=synthetic",
     "split=test",
@@ -45,9 +44,9 @@ def show(out: Path, settings: list[str]) -> Path:
     from vfm_isrefiner.cli.settings import composed
 
     begun = time.monotonic()
-    for name, own in NETWORKS.items():
+    for name in NETWORKS:
         print(f"{name} on drawn scenes")
-        words = [f"checkpoint={name}", f"name={name}", *SCENES, *own, *settings, f"paths.run={out / name}"]
+        words = [f"checkpoint={name}", f"name={name}", *SCENES, *settings, f"paths.run={out / name}"]
         evaluate.run(composed("evaluate", words))
     wanted = report.Wanted((str(out),), out, quoted=False, panels=3, title="The shipped networks on drawn scenes")
     page = report.run(wanted)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import hydra
 from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vfm_isrefiner.cli.dashboards import safe_loggers, told
 from vfm_isrefiner.cli.evaluate_sets import Contestant, evaluate_sets, set_folder
@@ -37,7 +37,7 @@ from vfm_isrefiner.evaluation.ranks import Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import load_any
 from vfm_isrefiner.models.freeze import weights_fingerprint
-from vfm_isrefiner.models.inference import for_inference, usual_passes
+from vfm_isrefiner.models.inference import for_inference, usual_modulation, usual_passes
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.training.evaluate_noc import named
 from vfm_isrefiner.training.panels import Draw
@@ -79,10 +79,11 @@ def play(cfg: DictConfig) -> dict[str, Any]:
             contestant = Contestant(peer, f"{title} {peer.fingerprint[:16]}")
         else:
             network, title = network_of(cfg)
+            name_modulation(cfg, network)
             title = cfg.name or title
             contestant = contestant_of(cfg, network, title, ranks)
             cost = cost_of(network, network.config.get("image_size", cfg.model.image_size))
-            settings = known_settings(settings, network)
+            settings = known_settings(settings, network) | {"modulation": deciding_settings(cfg)["modulation"]}
         called, loggers = asked_for(title), safe_loggers(cfg.get("logger")) if ranks.first else []
         with told(loggers, cfg, called=called, job_type="evaluate", settings=settings, threshold=rule.threshold) as boards:
             summaries = played(cfg, contestant, rule, ranks, boards.draw)
@@ -130,6 +131,14 @@ def contestant_of(cfg: DictConfig, network: AnyNetwork, title: str, ranks: Ranks
         label = f"{label} {cfg.precision}"
     player = for_inference(network.to(device), precision=cfg.precision, compiled=cfg.compile)
     return Contestant(Round(cast(Network, player), instantiate(cfg.modulation), first_click_passes=passes), label, device)
+
+
+def name_modulation(cfg: DictConfig, network: AnyNetwork) -> None:
+    """Where `cfg` names no modulation, put in the one that goes with `network`: what is kept of the run then says it."""
+    if cfg.get("modulation") is None:
+        file = conf_folder() / "modulation" / f"{usual_modulation(network.config)}.yaml"
+        with open_dict(cfg):
+            cfg.modulation = OmegaConf.load(file)
 
 
 def known_settings(settings: dict[str, Any], network: AnyNetwork) -> dict[str, Any]:

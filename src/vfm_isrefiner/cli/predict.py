@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vfm_isrefiner.cli.scene_options import add_network, add_scene
+
 if TYPE_CHECKING:
     from vfm_isrefiner.batch.job import Model, Report, Settings
 
-NETWORK = "the network: of isrefiner train, a published one, or a name of isrefiner checkpoints (default: %(default)s)"
 STOPPED = 130  # as shells say of Ctrl-C
 DESCRIPTION = """Objects of georeferenced scenes from prompts in a file: points with an object id and a label (1 on the object,
 0 off it), or rough polygons to refine, in any reference system. A polygon is taken as the object's mask so far, and its
@@ -141,13 +142,6 @@ def warnings_of(report: Report) -> list[str]:
     return lines
 
 
-def _bands(text: str) -> list[int]:
-    try:
-        return [int(one) for one in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"three numbers such as 4,3,2 were expected, got {text!r}") from error
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
@@ -157,22 +151,14 @@ def parser() -> argparse.ArgumentParser:
     add("scenes", nargs="+", metavar="SCENE", help="rasters, or a .txt file with one a line")
     add("--prompts", metavar="FILE", help="GeoPackage, GeoJSON or Shapefile; {scene} stands for the scene's name")
     add("--out", metavar="FILE", help="what to write; {scene} stands for the scene's name")
-    add("--checkpoint", default="default", metavar="FILE", help=NETWORK)
-    add("--backbone-checkpoint", metavar="FILE", help="the frozen backbone of a checkpoint of the trained part alone")
-    add("--released", action="store_true", help="play as the released checkpoints were")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")
-    add("--precision", default="float32", choices=("float32", "bf16"), help="of the network (default: %(default)s)")
+    add_network(made)
     add("--threshold", type=float, default=0.5, help="probability above which a pixel is object (default: %(default)s)")
     add("--flip", action="store_true", help="average with the mirrored image; twice the time")
-    add("--bands", type=_bands, metavar="R,G,B", help="bands of the scene, from 1 (default: its colours)")
-    stretches = ("auto", "none", "minmax", "percentile")
-    add("--stretch", default="auto", choices=stretches, help="of values to 8 bits (default: %(default)s)")
+    add_scene(made)
     add("--prompt-layer", metavar="NAME", help="layer of the prompts, where the file has several")
     add("--object-field", metavar="COLUMN", help="ids (default: object, where there is one; else each feature is an object)")
     add("--label-field", metavar="COLUMN", help="1 or 0 (default: label, where there is one; else all points are on it)")
     add("--skip-outside", action="store_true", help="leave out prompts outside of the scene instead of stopping")
-    add("--window", type=int, default=512, metavar="PX", help="smallest window round an object (default: %(default)s)")
-    add("--max-window", type=int, default=2048, metavar="PX", help="largest one (default: %(default)s)")
     add(
         "--workers",
         type=int,

@@ -47,6 +47,11 @@ def usual_passes(config: Mapping[str, Any]) -> int:
     return 2 if config.get("released") else 1
 
 
+def usual_modulation(config: Mapping[str, Any]) -> str:
+    """The modulation (of conf/modulation) for a network of this config: MFP its own, SimpleClick none, others the paper's."""
+    return {"mfp": "mfp", "simpleclick": "none"}.get(config.get("kind", ""), "isrefiner")
+
+
 @final
 class Inference:
     """The two calls of a network (`Network` in rollout.py), in bfloat16 if `bf16`, compiled by `backend` if that is given."""

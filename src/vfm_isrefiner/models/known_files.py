@@ -33,7 +33,7 @@ SHIPPED = (
         "MFP, ViT-Ti: a foundation model, trained whole on drawn scenes and remote-sensing images",
         "this package",
         "CC BY-NC 4.0: non-commercial, as its training images",
-        "checkpoint=default_stage1 modulation=mfp",
+        "checkpoint=default_stage1",
     ),
     KnownFile(
         "default_stage2",
@@ -57,7 +57,7 @@ PUBLISHED = (
         "MFP, ViT-B, COCO + LVIS: the paper's frozen foundation model",
         "the README of MFP (CVPR 2024)",
         "its publisher's",
-        "checkpoint=FILE modulation=mfp first_click_passes=2",
+        "checkpoint=FILE first_click_passes=2",
     ),
     KnownFile(
         "cocolvis_vit_base.pth",

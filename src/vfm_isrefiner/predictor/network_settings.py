@@ -8,18 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from vfm_isrefiner.models.inference import usual_passes
-from vfm_isrefiner.modulation import modulate_isrefiner, modulate_mfp
+from vfm_isrefiner.models.inference import usual_modulation, usual_passes
+from vfm_isrefiner.modulation import Modulation, modulate_isrefiner, modulate_mfp, modulate_none
 from vfm_isrefiner.predictor.gathering import GatheredRound
 from vfm_isrefiner.rollout import Network, Round
 from vfm_isrefiner.zoom import ZoomRule
+
+MODULATIONS: Mapping[str, Modulation] = {"isrefiner": modulate_isrefiner, "mfp": modulate_mfp, "none": modulate_none}
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a config says of how its network is played: "modulation", "zoom", "first_click_passes", "calibration"."""
     side = config.get("input_size") or config.get("image_size")
     return {
-        "modulation": modulate_mfp if config.get("kind") == "mfp" else modulate_isrefiner,
+        "modulation": MODULATIONS[usual_modulation(config)],
         "zoom": ZoomRule() if side is None else ZoomRule((side, side)),
         "first_click_passes": usual_passes(config),
         "calibration": config.get("score_calibration", ()),
