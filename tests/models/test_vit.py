@@ -38,6 +38,19 @@ def test_windowed_blocks_see_only_their_window() -> None:
     assert not changed[:, 14:].any()
 
 
+def test_clicks_come_through_in_bf16() -> None:
+    """Four channels by 16x16 pixels, in which some CPUs' bfloat16 convolution loses nearly everything."""
+    vit = ViT(VisionTransformer(img_size=160, patch_size=16, embed_dim=192, depth=3, num_heads=3, num_classes=0))
+    auxiliary = torch.zeros(1, 4, 164, 170)
+    auxiliary[:, 2, 50:60, 70:80] = 1
+    with torch.no_grad():
+        exact = vit.click_embed(auxiliary).permute(0, 2, 3, 1)
+        torch.testing.assert_close(vit._embed_clicks(auxiliary), exact, atol=1e-5, rtol=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = vit._embed_clicks(auxiliary).float()
+    torch.testing.assert_close(half, exact, atol=0.02, rtol=0.02)
+
+
 def test_window_split_puts_every_token_back() -> None:
     tokens = torch.randn(2, 30 * 17, 8)
     torch.testing.assert_close(_windowed(torch.nn.Identity(), tokens, torch.Size((30, 17))), tokens)

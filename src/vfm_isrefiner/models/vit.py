@@ -10,6 +10,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vfm_isrefiner.models.forms import fast
+
 GLOBAL_EVERY = 6  # SimpleClick and MFP: blocks 6, 12, 18, ... and the last attend globally (their models_vit.py)
 WINDOW_TOKENS = 14  # and the others inside windows of about 14x14 tokens: grid // 14 windows a side
 
@@ -95,15 +97,28 @@ class ViT(nn.Module):
         resized = F.interpolate(square.float(), size=tuple(grid), mode="bicubic", align_corners=False)
         return resized.flatten(2).transpose(1, 2).to(positions.dtype)
 
+    def _embed_clicks(self, auxiliary: Tensor) -> Tensor:
+        """`click_embed` of M: (B, h, w, C). Fast: as a product of matrices.
+
+        oneDNN's bfloat16 convolution of 4 channels with kernels of 16x16 pixels is wrong on CPUs with AMX (torch 2.15).
+        """
+        if not fast():
+            return self.click_embed(auxiliary).permute(0, 2, 3, 1)
+        side = self.patch
+        height, width = (length // side for length in auxiliary.shape[-2:])
+        whole = auxiliary[..., : height * side, : width * side]
+        cut = whole.unflatten(3, (width, side)).unflatten(2, (height, side)).permute(0, 2, 4, 1, 3, 5).flatten(3)
+        return F.linear(cut, self.click_embed.weight.flatten(1), self.click_embed.bias)
+
     def forward(self, patches: Tensor, auxiliary: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Run the blocks on `patches` (from `embed_image`) and M (B, 3 or 4, H, W).
 
         Returns:
             (F_ViT^1, F_ViT^2), each (B, h*w, C) tokens, and F_ViT^N as a (B, C, h, w) grid.
         """
-        click_grid = self.click_embed(auxiliary)
-        grid = click_grid.shape[-2:]
-        tokens = self._with_prefix(patches + click_grid.flatten(2).transpose(1, 2))
+        clicks = self._embed_clicks(auxiliary)
+        grid = clicks.shape[1:3]
+        tokens = self._with_prefix(patches + clicks.flatten(1, 2))
         tokens = self.vit.norm_pre(tokens) if hasattr(self.vit, "norm_pre") else tokens
         rope = self._rotary_embedding(grid)
         prefix = tokens.shape[1] - grid[0] * grid[1]
