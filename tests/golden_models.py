@@ -80,7 +80,7 @@ def _shifted(prob: Tensor, clicks: Clicks, shift: float) -> Tensor:
     return prob
 
 
-# Eq. 9 keeps the pixels on one side of p_u. In the vectors of ViT-B two lie within 1e-4 of it, which is the rounding of logits of
+# Eq. 9 keeps the pixels on one side of p_u. In the vectors of ViT-B two lie within 1e-4 of it, the rounding of logits of
 # 40, so that the CPU decides on which side: with a p_u that much nearer or farther one arithmetic keeps what another does.
 SHIFTS = (0.0, 1e-4, -1e-4, 3e-5, -3e-5)
 
