@@ -45,11 +45,15 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	$(BIN)/isrefiner train experiment=default_stage1 reuse=true paths.run=runs/stage1 $(WITH)
 	$(BIN)/isrefiner train experiment=default_stage1_large reuse=true paths.run=runs/stage1_large \
 	  pretrained=runs/stage1/network.safetensors $(WITH)
-	$(BIN)/isrefiner train experiment=default_stage2 reuse=true paths.run=runs/stage2 \
+	$(BIN)/isrefiner train experiment=default_stage1_more reuse=true paths.run=runs/stage1_more \
 	  pretrained=runs/stage1_large/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage1_last reuse=true paths.run=runs/stage1_last \
+	  pretrained=runs/stage1_more/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage2 reuse=true paths.run=runs/stage2 \
+	  pretrained=runs/stage1_last/network.safetensors $(WITH)
 	$(BIN)/isrefiner train experiment=default_stage2_large reuse=true paths.run=runs/stage2_large \
 	  pretrained=runs/stage2/network.safetensors $(WITH)
-	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage1_large/network.safetensors \
+	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage1_last/network.safetensors \
 	  data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
 	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
 	  data=real split=val limit=30 input_size=448 half=true out=runs/default_stage2.safetensors

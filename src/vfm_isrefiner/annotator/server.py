@@ -28,17 +28,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_host(host: str, token: str | None) -> None:
-    """Nothing, where a server on `host` is safe.
+def check_host(host: str, token: str | None, more: Sequence[str] = ()) -> None:
+    """Nothing, where a server on `host` is safe; `more` are names that a proxy passes on.
 
     Raises:
         ValueError: others can reach it, and there is no token; or the token is too short to be one.
     """
     if token is not None and len(token) < 12:
         raise ValueError(f"--token has {len(token)} characters; at least 12 were expected, so that nobody guesses it.")
-    if token is None and not is_loopback(host):
+    if token is None and (more or not is_loopback(host)):
+        by = f"--host {host}" if not is_loopback(host) else f"--allowed-host {more[0]}"
         raise ValueError(
-            f"--host {host} lets other machines in, which needs a token: add --token SECRET (such as the output of "
+            f"{by} lets other machines in, which needs a token: add --token SECRET (such as the output of "
             'python -c "import secrets; print(secrets.token_urlsafe(24))").'
         )
 

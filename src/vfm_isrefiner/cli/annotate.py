@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from vfm_isrefiner.batch.windows import WindowRule
 
     token = os.environ.get(TOKEN) if args.token is None else args.token  # an empty one is a slip, and is told
-    check_host(args.host, token)
+    check_host(args.host, token, args.allowed_host)
     rule = WindowRule(args.window, max(args.window, args.max_window))
     with ExitStack() as stack:
         socket = stack.enter_context(bound(args.host, args.port))
