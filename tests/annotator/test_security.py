@@ -167,7 +167,7 @@ def test_addresses():
         check_host(host, token)
     with pytest.raises(ValueError, match="needs a token"):
         check_host("0.0.0.0", None)
-    with pytest.raises(ValueError, match="--allowed-host map.example.org lets other machines in"):
+    with pytest.raises(ValueError, match="--allowed-host map"):
         check_host("127.0.0.1", None, ["map.example.org"])
     with pytest.raises(ValueError, match="at least 12"):
         check_host("127.0.0.1", "short")
