@@ -53,9 +53,13 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	  pretrained=runs/stage1_last/network.safetensors $(WITH)
 	$(BIN)/isrefiner train experiment=default_stage2_large reuse=true paths.run=runs/stage2_large \
 	  pretrained=runs/stage2/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage2_more reuse=true paths.run=runs/stage2_more \
+	  pretrained=runs/stage2_large/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=default_stage2_last reuse=true paths.run=runs/stage2_last \
+	  pretrained=runs/stage2_more/network.safetensors $(WITH)
 	test -f runs/default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage1_last/network.safetensors \
 	  data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
-	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_large/network.safetensors \
+	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_last/network.safetensors \
 	  data=real split=val limit=30 input_size=448 half=true out=runs/default_stage2.safetensors
 
 wheel: install ## build the wheel and the source archive into dist/
