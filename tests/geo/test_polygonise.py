@@ -2,15 +2,17 @@
 
 import math
 import threading
+import warnings
 
 import numpy as np
 import pytest
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 
 from vfm_isrefiner.geo.area import area_m2, metres_per_unit
-from vfm_isrefiner.geo.opening import quiet
+from vfm_isrefiner.geo.opening import quiet, quiet_for_good
 from vfm_isrefiner.geo.polygonise import polygonise
 from vfm_isrefiner.geo.rasterise import rasterise
 
@@ -139,3 +141,12 @@ def test_it_waits_for_other_threads_that_silence_warnings(work):
         assert not done.wait(0.3)
     thread.join(20)
     assert done.is_set()
+
+
+def test_quiet_for_good():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        warnings.warn("first", NotGeoreferencedWarning, stacklevel=1)
+        quiet_for_good()
+        warnings.warn("second", NotGeoreferencedWarning, stacklevel=1)
+    assert [str(one.message) for one in told] == ["first"]

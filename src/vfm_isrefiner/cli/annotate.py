@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -47,16 +46,14 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(
             f'isrefiner annotate needs {" and ".join(missing)}, not installed here: pip install "vfm-isrefiner[annotate]"'
         )
-    from rasterio.errors import NotGeoreferencedWarning
-
     from vfm_isrefiner.annotator.app import create_app
     from vfm_isrefiner.annotator.server import address_of, bound, check_host, hosts_of, serve
     from vfm_isrefiner.batch.windows import WindowRule
+    from vfm_isrefiner.geo.opening import quiet_for_good
 
     token = os.environ.get(TOKEN) if args.token is None else args.token  # an empty one is a slip, and is told
     check_host(args.host, token, args.allowed_host)
-    # rasterio hides it for a moment, but the filters are those of all threads, and FastAPI's thread puts them back meanwhile
-    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    quiet_for_good()
     rule = WindowRule(args.window, max(args.window, args.max_window))
     with ExitStack() as stack:
         socket = stack.enter_context(bound(args.host, args.port))

@@ -42,6 +42,15 @@ def quiet(category: type[Warning]) -> Iterator[None]:
         yield
 
 
+def quiet_for_good() -> None:
+    """No word of rasters without a place from this process, for servers.
+
+    rasterio hides its warning for moments, as `quiet` does; filters belong to all threads, and that of FastAPI puts its own back
+    meanwhile.
+    """
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+
 @contextmanager
 def faults_of(path: str | Path) -> Iterator[None]:
     """GDAL's settings, and its faults as `RasterError`s about `path`, around any reading of it."""
