@@ -45,7 +45,7 @@ def quiet(category: type[Warning]) -> Iterator[None]:
 def quiet_for_good() -> None:
     """No word of rasters without a place from this process, for servers.
 
-    rasterio hides its warning for moments, as `quiet` does; filters belong to all threads, and that of FastAPI puts its own back
+    rasterio hides its warning for moments, as `quiet` does; filters belong to all threads, and FastAPI's own puts them back
     meanwhile.
     """
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
