@@ -5,6 +5,7 @@ object of which the mask stays below an IoU of 0.7 is discarded, as that person 
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -113,6 +114,15 @@ def work(hands, client, objects):
     hands.page.wait_for_timeout(2500)
 
 
+def look_at_the_middle(hands, path):
+    """The page opens anew at the part of the scene in file `path` that is shown."""
+    place = {"center": [CENTRE[0], -CENTRE[1]], "resolution": 2 * REACH[0] / 1000}
+    stored = [f"isrefiner.place.{path.name}", json.dumps(place)]
+    hands.page.evaluate("([name, place]) => localStorage.setItem(name, place)", stored)
+    hands.page.reload()
+    hands.wait_until_open()
+
+
 def picture(browser, predictor, scheme, out, count):
     """One session from an empty file."""
     image_size = SIZE
@@ -124,14 +134,7 @@ def picture(browser, predictor, scheme, out, count):
             page = browser.new_context(viewport=VIEW, color_scheme=scheme, device_scale_factor=1).new_page()
             page.clock.install()
             hands = Hands(page, f"http://127.0.0.1:{port}/").open()
-            place = {"center": [CENTRE[0], -CENTRE[1]], "resolution": 2 * REACH[0] / 1000}
-            page.evaluate(
-                "([name, place]) => localStorage.setItem(name, place)",
-                [f"isrefiner.place.{path.name}", str(place).replace("'", '"')],
-            )
-            hands.open()
-            page.reload()
-            hands.wait_until_open()
+            look_at_the_middle(hands, path)
             work(hands, Client(port), chosen(ids, categories, count))
             page.screenshot(path=out / f"{scheme}.png")
             page.context.close()

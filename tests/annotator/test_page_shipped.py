@@ -8,7 +8,7 @@ import rasterio
 import shapely
 from annotator.client import Client, serving
 from annotator.hands import Hands
-from annotator.screenshots import CENTRE, REACH, VIEW, annotate, middle
+from annotator.screenshots import CENTRE, REACH, VIEW, annotate, look_at_the_middle, middle
 from rasterio.features import rasterize
 
 from vfm_isrefiner.annotator.app import create_app
@@ -34,10 +34,7 @@ def test_buildings_are_exported_as_they_are(browser, tmp_path):
         page = browser.new_context(viewport=VIEW).new_page()
         page.clock.install()
         hands = Hands(page, f"http://127.0.0.1:{port}/").open()
-        place = f'{{"center": [{CENTRE[0]}, {-CENTRE[1]}], "resolution": {2 * REACH[0] / 1000}}}'
-        page.evaluate("([name, place]) => localStorage.setItem(name, place)", [f"isrefiner.place.{path.name}", place])
-        page.reload()
-        hands.wait_until_open()
+        look_at_the_middle(hands, path)
         for truth in wanted:
             hands.key("1")
             annotate(hands, client, truth, most=12, good=0.85)

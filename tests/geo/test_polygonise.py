@@ -133,7 +133,7 @@ def test_no_area_where_the_ground_is_unknown():
     "work", [lambda: polygonise(np.ones((4, 4), bool)), lambda: rasterise(shapely.box(0, 0, 2, 2), Affine.identity(), (4, 4))]
 )
 def test_it_waits_for_other_threads_that_silence_warnings(work):
-    """rasterio silences one of its own in both, and what one thread puts back another has lost: a user saw it as an error."""
+    """rasterio silences one of its own in both, and what one thread puts back another has lost."""
     done = threading.Event()
     thread = threading.Thread(target=lambda: (work(), done.set()))
     with quiet(UserWarning):

@@ -83,7 +83,7 @@ def play(cfg: DictConfig) -> dict[str, Any]:
             title = cfg.name or title
             contestant = contestant_of(cfg, network, title, ranks)
             cost = cost_of(network, network.config.get("image_size", cfg.model.image_size))
-            settings = known_settings(settings, network) | {"modulation": deciding_settings(cfg)["modulation"]}
+            settings = known_settings(settings, network)
         called, loggers = asked_for(title), safe_loggers(cfg.get("logger")) if ranks.first else []
         with told(loggers, cfg, called=called, job_type="evaluate", settings=settings, threshold=rule.threshold) as boards:
             summaries = played(cfg, contestant, rule, ranks, boards.draw)
@@ -144,6 +144,7 @@ def name_modulation(cfg: DictConfig, network: AnyNetwork) -> None:
 def known_settings(settings: dict[str, Any], network: AnyNetwork) -> dict[str, Any]:
     """`settings` with what the network says of itself, as a checkpoint may be of any."""
     others = {name: value for name, value in settings.items() if not name.startswith("model.")}
+    others["modulation"] = settings["modulation"] or usual_modulation(network.config)
     return others | {f"model.{name}": value for name, value in network.config.items()}
 
 
