@@ -1,5 +1,6 @@
 """The commands, run in this process as a user would type them."""
 
+import logging
 import sys
 
 import pytest
@@ -22,6 +23,10 @@ def isrefiner(monkeypatch, tmp_path):
             return stop.code or 0
         finally:
             GlobalHydra.instance().clear()
+            # Hydra leaves the run's log open, until the next job of whichever test begins and drops it
+            for handler in [one for one in logging.root.handlers if type(one) is logging.FileHandler]:
+                logging.root.removeHandler(handler)
+                handler.close()
         return 0
 
     return run
