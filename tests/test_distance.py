@@ -1,9 +1,14 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from vfm_isrefiner.distance import squared_distance, squared_distance_opencv, squared_distance_separable
+from vfm_isrefiner.distance import HAS_TRITON, squared_distance, squared_distance_opencv, squared_distance_separable
 
 FORMS = pytest.mark.parametrize("form", [squared_distance_opencv, squared_distance_separable])
 
@@ -52,6 +57,24 @@ def test_works_on_views(generator):
 def test_other_input_is_refused(mask):
     with pytest.raises(ValueError, match="needs a bool mask"):
         squared_distance(mask)
+
+
+INTERPRETED = """
+import torch
+from test_distance import by_scipy, random_masks
+from vfm_isrefiner.distance_triton import squared_distance_triton
+for size in ((20, 140), (33, 17), (1, 40), (37, 1), (1, 1)):
+    masks = random_masks(torch.Generator().manual_seed(1), (1, *size))
+    masks[0] = True
+    assert (squared_distance_triton(masks).numpy() == by_scipy(masks)).all(), size
+assert squared_distance_triton(masks[:0]).shape == (0, 1, 1)
+"""
+
+
+@pytest.mark.skipif(not HAS_TRITON, reason="Triton comes with torch's builds for GPUs on Linux")
+def test_form_for_gpus_as_triton_interprets_it():
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, check=True)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+HAS_TRITON = find_spec("triton") is not None
 FAR = 1 << 29  # larger than any squared distance, and twice it still fits into 32 bits
 
 
 def squared_distance(mask: Tensor) -> Tensor:
     """Squared distance to the nearest False pixel; everything outside the image counts as False.
 
-    On a CPU by OpenCV, exact while no distance exceeds 2000 px (float32 inside); elsewhere by `squared_distance_separable`.
+    On a CPU by OpenCV, exact while no distance exceeds 2000 px (float32 inside); on a GPU by Triton, which comes with torch's
+    builds for GPUs on Linux; elsewhere by `squared_distance_separable`.
 
     Args:
         mask: (B, H, W) bool.
@@ -26,7 +30,13 @@ def squared_distance(mask: Tensor) -> Tensor:
     """
     if mask.dtype != torch.bool or mask.ndim != 3:
         raise ValueError(f"squared_distance needs a bool mask (B, H, W), got {mask.dtype} {tuple(mask.shape)}.")
-    return squared_distance_opencv(mask) if mask.device.type == "cpu" else squared_distance_separable(mask)
+    if mask.device.type == "cpu":
+        return squared_distance_opencv(mask)
+    if mask.device.type == "cuda" and HAS_TRITON:
+        from vfm_isrefiner.distance_triton import squared_distance_triton  # here: a CPU has no use for Triton
+
+        return squared_distance_triton(mask)
+    return squared_distance_separable(mask)
 
 
 def squared_distance_opencv(mask: Tensor) -> Tensor:
@@ -44,7 +54,7 @@ def squared_distance_opencv(mask: Tensor) -> Tensor:
 
 
 def squared_distance_separable(mask: Tensor) -> Tensor:
-    """The form for accelerators, and its oracle's twin on a CPU: exact, batched, without host synchronisation.
+    """The form for other accelerators, and its oracle's twin on a CPU: exact, batched, without host synchronisation.
 
     First the distance along the column from running maxima, then the smallest of `(x - x')² + column(x')²` along the row.
     The border of the image bounds every distance by half the shorter side, and so the number of x' to look at.

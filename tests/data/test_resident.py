@@ -129,11 +129,20 @@ def test_one_ignore_map_an_image(blocks):
         ResidentSamples(TrainingSamples({"blocks": of}, 10, 44))
 
 
-def test_sizes_must_agree(blocks):
+def test_processes_read_the_same(blocks):
+    samples = mixed(blocks)
+    alone, shared = ResidentSamples(samples), ResidentSamples(samples, readers=2)
+    assert torch.equal(alone.pixels, shared.pixels)
+    assert torch.equal(alone.layers, shared.layers)
+    equal(alone.batch(range(8)), shared.batch(range(8)))
+
+
+@pytest.mark.parametrize("readers", [0, 1])
+def test_sizes_must_agree(blocks, readers):
     of = blocks(1)
     of.read_image = lambda record: torch.zeros(3, 40, 47, dtype=torch.uint8)
-    with pytest.raises(DataError, match="its image 40×47"):
-        ResidentSamples(TrainingSamples({"blocks": of}, 10, 44))
+    with pytest.raises(DataError, match=r"^blocks, image .*its image 40×47"):
+        ResidentSamples(TrainingSamples({"blocks": of}, 10, 44), readers=readers)
     of = blocks(1)
     of.read_mask = lambda record: tuple(torch.zeros(2, 1, 41, 48, dtype=torch.bool))
     with pytest.raises(DataError, match="its mask 41×48"):

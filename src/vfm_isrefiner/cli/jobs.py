@@ -42,6 +42,7 @@ OF_TRAINING = (
     "data.samples_per_epoch",
     "data.batch_size",
     "budget",
+    "minutes",
 )
 FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint")
 LOCK, CONFIG_FILE, BEGUN_FILE = ".lock", "config.yaml", ".fingerprint"
@@ -63,6 +64,8 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     found: dict[str, Any] = {name: _plain(cfg[name]) for name in (*PLAIN, *PLAIN_TOO) if name in cfg}
     if cfg.get("precision", "float32") != "float32":  # of an evaluation; absent otherwise, as in runs before there was a choice
         found["precision"] = cfg.precision
+    if cfg.get("minutes") is not None:  # of a training; likewise
+        found["minutes"] = cfg.minutes
     peer = cfg.get("peer") is not None
     for group in ("data", "peer") if peer else GROUPS:
         if cfg.get(group) is not None:

@@ -36,6 +36,7 @@ from vfm_isrefiner.cli.model import cost_of
 from vfm_isrefiner.cli.resuming import checkpoint_to_resume, folder_to_go_on_in
 from vfm_isrefiner.cli.settings import conf_folder, exit_if_a_job_failed, quiet, short_errors
 from vfm_isrefiner.cli.sweep import asked_for, flat_scores
+from vfm_isrefiner.cli.training_length import end_in_time, share_out_budget
 from vfm_isrefiner.evaluation.ranks import ALONE, Ranks, launched, process_group
 from vfm_isrefiner.models.build import AnyNetwork
 from vfm_isrefiner.models.checkpoints import save_network
@@ -214,6 +215,7 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
     """Build everything that `cfg` names."""
     seed_everything(cfg.seed, workers=True, verbose=False)
     share_out_budget(cfg)
+    end_in_time(cfg)
     if cfg.mode in ("pretrained", "lora", "adapter") and cfg.pretrained is None:
         print(f"mode={cfg.mode} without pretrained=FILE: what it does not train is random.")
     network = instantiate(cfg.model)  # first after seeding: a checkpoint draws a random backbone again from the seed
@@ -231,24 +233,6 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
     loggers = safe_loggers(cfg.logger)
     trainer: Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     return module, datamodule, trainer
-
-
-def share_out_budget(cfg: DictConfig) -> None:
-    """`budget` samples in all, alike in each epoch.
-
-    Raises:
-        ValueError: it is not at least one sample an epoch.
-    """
-    if cfg.budget is None:
-        return
-    if cfg.budget < cfg.trainer.max_epochs:
-        raise ValueError(f"budget={cfg.budget} is less than one sample in each of trainer.max_epochs={cfg.trainer.max_epochs}.")
-    cfg.data.samples_per_epoch = round(cfg.budget / cfg.trainer.max_epochs)
-    if cfg.data.samples_per_epoch < cfg.data.batch_size:
-        raise ValueError(
-            f"budget={cfg.budget} in trainer.max_epochs={cfg.trainer.max_epochs} is {cfg.data.samples_per_epoch} samples an "
-            f"epoch, which fills no batch of data.batch_size={cfg.data.batch_size}; give more, or fewer epochs."
-        )
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")

@@ -47,8 +47,8 @@ class RemoteSensingInstances(LightningDataModule):
         cache_bytes: of decoded training images, shared by the workers of each training process; taken as it is filled. None: a
             quarter of the memory that is available, 16 GiB at most, divided among the training processes of this machine;
             0: every worker keeps its own 128 MiB a set.
-        resident: hold the training sets on the training device and cut the windows there, with no workers; the batches are the
-            same.
+        resident: hold the training sets on the training device and cut the windows there; the batches are the same. The workers
+            read the files at the start, and end.
         on_error: what a training file that breaks does. "raise": training ends, naming it; "skip": its sample is replaced by
             another one, and every epoch tells how many were, by image.
         max_skipped: share of an epoch's samples; where more are skipped, training ends all the same.
@@ -148,7 +148,7 @@ class RemoteSensingInstances(LightningDataModule):
         sampler = EpochSampler(self.samples_per_epoch, world_size, rank, epoch, start)
         if self.resident:
             device = "cpu" if self.trainer is None else self.trainer.strategy.root_device
-            return ResidentLoader(ResidentSamples(samples, device), self.batch_size, sampler)
+            return ResidentLoader(ResidentSamples(samples, device, self.num_workers), self.batch_size, sampler)
         local = 1 if self.trainer is None else self.trainer.num_devices
         budget = default_cache_bytes(local) if self.cache_bytes is None else self.cache_bytes
         share((each.cache for each in samples.sets), budget, self.num_workers)

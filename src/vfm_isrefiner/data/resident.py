@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
@@ -38,6 +41,63 @@ class Place:
     pixels: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Read:
+    """An image as it goes onto the device. Arrays, for a process that reads shall not need the memory that tensors travel in.
+
+    Attributes:
+        packed: (H*W,) int32, colours and first layer.
+        objects: of each object its layer, its number there, and `Place.pixels`.
+        further: (H*W,) uint8, the other layers.
+    """
+
+    packed: np.ndarray
+    objects: dict[int, tuple[int, int, np.ndarray | None]]
+    further: Sequence[np.ndarray]
+
+
+@final
+class Images(Dataset[Read | DataError]):
+    """What `ResidentSamples` holds, one image an item: each of `groups` is a set and the positions there of an image's objects.
+
+    A fault is an item too: a process that raises it would wrap it into its own traceback.
+    """
+
+    def __init__(self, groups: Sequence[tuple[InstanceSet, np.ndarray]], source_size: int) -> None:
+        self.groups, self.source_size = groups, source_size
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, number: int) -> Read | DataError:
+        try:
+            return self._read(*self.groups[number])
+        except DataError as error:
+            return error
+
+    def _read(self, of: InstanceSet, indices: np.ndarray) -> Read:
+        record = of.records[indices[0]]
+        image, (height, width) = of.read_image(record), record.size
+        of.check_sizes(record, image.shape[1:], record.size)
+        layers, objects = Layers(height * width, NOBODY - 1), {}
+        ignore: np.ndarray | None = None
+        for index in indices.tolist():
+            pixels, ignored = object_pixels(of, index)
+            if ignore is not None and not np.array_equal(ignore, ignored):
+                raise DataError(
+                    f"{of.source}, image {record.image!r}: {of.records[index].id!r} ignores other pixels than "
+                    f"{record.id!r}. Resident sets need one ignore map an image: take data.resident=false."
+                )
+            ignore = ignored
+            kept = None if max(height, width) <= self.source_size else pixels.astype(np.int32)
+            objects[index] = (*layers.add(pixels), kept)
+        first, *further = layers.maps
+        assert ignore is not None  # an image has an object
+        first[ignore] = IGNORED
+        packed = np.concatenate([image.numpy().reshape(3, -1), first[None]]).T.copy().view(np.int32)[:, 0]
+        return Read(packed, objects, further)
+
+
 @final
 class ResidentSamples:
     """Images and id maps of every object that `samples` can draw, on `device`: four bytes a pixel (red, green, blue and the
@@ -50,12 +110,13 @@ class ResidentSamples:
     Args:
         samples: what to draw.
         device: where everything is held.
+        readers: processes that read the files at the start; 0 reads them here.
 
     Raises:
         DataError: the device has not enough memory, a file cannot be read, or two objects of one image ignore different pixels.
     """
 
-    def __init__(self, samples: TrainingSamples, device: torch.device | str = "cpu") -> None:
+    def __init__(self, samples: TrainingSamples, device: torch.device | str = "cpu", readers: int = 0) -> None:
         self.samples, self.device = samples, torch.device(device)
         possible = np.diff(samples.cumulated, prepend=0) > 0
         groups = [groups if some else {} for groups, some in zip(samples.neighbours, possible, strict=True)]
@@ -65,12 +126,19 @@ class ResidentSamples:
         self.places: list[dict[int, Place]] = [{} for _ in groups]
         further: list[Tensor] = []
         start, layer = 0, 0
-        for of, images, places in zip(samples.sets, groups, self.places, strict=True):
-            for indices in images.values():
-                layers = self._read(of, indices, start, layer, places)
-                further += layers
-                layer += sum(len(each) for each in layers)
-                start += _pixels_of(of, indices)
+        images = [(of, indices) for of, found in zip(samples.sets, groups, strict=True) for indices in found.values()]
+        into = [places for found, places in zip(groups, self.places, strict=True) for _ in found]
+        reading = DataLoader(Images(images, samples.source_size), batch_size=None, num_workers=readers, collate_fn=_as_it_is)
+        for places, read in zip(into, reading, strict=True):
+            if isinstance(read, DataError):
+                raise read
+            self.pixels[start : start + len(read.packed)] = torch.from_numpy(read.packed).to(self.device)
+            for index, (which, number, kept) in read.objects.items():
+                place = -1 if which == 0 else layer + (which - 1) * len(read.packed)
+                places[index] = Place(start, number, place, kept)
+            further += [torch.from_numpy(each) for each in read.further]
+            layer += sum(len(each) for each in read.further)
+            start += len(read.packed)
         self._check(layer, "further layers of overlapping objects")
         self.layers = torch.cat(further).to(self.device) if further else None
 
@@ -81,31 +149,6 @@ class ResidentSamples:
                 f"The training sets do not fit onto {self.device}: {what} need {needed / 2**30:.2f} GiB and {free / 2**30:.2f} "
                 "GiB are free. Take data.resident=false, or fewer or smaller sets."
             )
-
-    def _read(self, of: InstanceSet, indices: np.ndarray, start: int, layer: int, places: dict[int, Place]) -> Sequence[Tensor]:
-        """Put one image on the device and its objects into `places`; gives its further layers, flat."""
-        record = of.records[indices[0]]
-        image, (height, width) = of.read_image(record), record.size
-        of.check_sizes(record, image.shape[1:], record.size)
-        layers = Layers(height * width, NOBODY - 1)
-        ignore: np.ndarray | None = None
-        for index in indices.tolist():
-            pixels, ignored = object_pixels(of, index)
-            if ignore is not None and not np.array_equal(ignore, ignored):
-                raise DataError(
-                    f"{of.source}, image {record.image!r}: {of.records[index].id!r} ignores other pixels than "
-                    f"{record.id!r}. Resident sets need one ignore map an image: take data.resident=false."
-                )
-            ignore = ignored
-            which, number = layers.add(pixels)
-            kept = None if max(height, width) <= self.samples.source_size else pixels.astype(np.int32)
-            places[index] = Place(start, number, -1 if which == 0 else layer + (which - 1) * height * width, kept)
-        maps = [torch.from_numpy(each) for each in layers.maps]
-        assert ignore is not None  # an image has an object
-        maps[0][torch.from_numpy(ignore)] = IGNORED
-        packed = torch.cat([image.reshape(3, -1), maps[0][None]]).T.contiguous().view(torch.int32)[:, 0]
-        self.pixels[start : start + height * width] = packed.to(self.device)
-        return maps[1:]
 
     def batch(self, numbers: Sequence[int]) -> InstanceBatch:
         """The samples of `numbers`, on the device; equal to `InstanceBatch.collate` of `TrainingSamples`."""
@@ -163,6 +206,10 @@ class ResidentSamples:
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor.to(self.device)
 
 
+def _as_it_is(read: Any) -> Any:
+    return read
+
+
 def _pixels_of(of: InstanceSet, indices: np.ndarray) -> int:
     height, width = of.records[indices[0]].size
     return height * width
@@ -198,8 +245,17 @@ class ResidentLoader:
 
     def __iter__(self) -> Iterator[InstanceBatch]:
         numbers = list(self.sampler)
-        for start in range(0, len(numbers) - self.batch_size + 1, self.batch_size):
-            yield self.samples.batch(numbers[start : start + self.batch_size])
+        batches = [numbers[at : at + self.batch_size] for at in range(0, len(numbers) - self.batch_size + 1, self.batch_size)]
+        if self.samples.device.type == "cpu":
+            yield from map(self.samples.batch, batches)
+            return
+        with ThreadPoolExecutor(1) as drawer:  # the next batch is drawn while the host waits for the device
+            coming = deque(drawer.submit(self.samples.batch, batch) for batch in batches[:1])
+            for batch in batches[1:]:
+                ready = coming.popleft().result()
+                coming.append(drawer.submit(self.samples.batch, batch))
+                yield ready
+            yield from (last.result() for last in coming)
 
     def state_dict(self) -> dict[str, int]:
         return {}

@@ -84,7 +84,8 @@ def build_isrefiner(
             reshape (docs/beware.md). Play it with two passes on the first click.
         backbone: name of any timm ViT instead of the plain one of `size`; its width and depth then hold.
         backbone_checkpoint: MFP's, SimpleClick's or MAE's file, or one of ours, for the frozen part.
-        checkpoint: a whole network to start from (the authors' file or one of ours).
+        checkpoint: a whole network to start from (the authors' file or one of ours); `backbone_checkpoint`, where it is given
+            too, takes the place of its frozen part.
         train_backbone: train the foundation model too (a first stage; not the paper's).
 
     Raises:
@@ -236,5 +237,7 @@ def _loaded(network: N, backbone_checkpoint: str | Path | None, checkpoint: str 
     if backbone_checkpoint is not None:
         checkpoints.load_backbone(network, Path(backbone_checkpoint))
     if checkpoint is not None:
-        checkpoints.load_into(network, Path(checkpoint))
+        checkpoints.load_into(network, Path(checkpoint))  # of a trained part alone: behind the backbone that it was trained on
+    if backbone_checkpoint is not None and checkpoint is not None:  # a whole checkpoint has put in a backbone of its own
+        checkpoints.load_backbone(network, Path(backbone_checkpoint))
     return network
