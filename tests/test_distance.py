@@ -73,7 +73,7 @@ assert squared_distance_triton(masks[:0]).shape == (0, 1, 1)
 
 @pytest.mark.skipif(not HAS_TRITON, reason="Triton comes with torch's builds for GPUs on Linux")
 def test_form_for_gpus_as_triton_interprets_it():
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, check=True)
 
 

@@ -1,8 +1,9 @@
-"""The exact squared distance of `distance.py` as two Triton kernels, for NVIDIA and AMD GPUs."""
+"""The exact squared distance of `distance.py` as two Triton kernels, for NVIDIA and AMD GPUs.
+
+Triton compiles annotations too, so its functions have none.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import triton
@@ -14,7 +15,7 @@ STEPS = 8  # along the row before it looks whether nearer pixels can still come
 
 
 @triton.jit
-def _along_columns(mask: Any, result: Any, height: Any, width: Any, COLUMNS: tl.constexpr) -> None:
+def _along_columns(mask, result, height, width, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Squared distance to the nearest False pixel of the same column: once down, once up."""
     x = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     start = tl.program_id(0).to(tl.int64) * height * width + x
@@ -30,7 +31,7 @@ def _along_columns(mask: Any, result: Any, height: Any, width: Any, COLUMNS: tl.
 
 
 @triton.jit
-def _along_rows(column: Any, result: Any, width: Any, COLUMNS: tl.constexpr, STEPS: tl.constexpr) -> None:
+def _along_rows(column, result, width, COLUMNS: tl.constexpr, STEPS: tl.constexpr):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """The smallest of (x - x')² + column(x')² over all x' of the row, the pixel outside on either side included."""
     x = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     start = tl.program_id(0).to(tl.int64) * width
