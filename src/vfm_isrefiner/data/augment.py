@@ -74,7 +74,9 @@ class PaperAugmentation:
 
     def __call__(self, batch: InstanceBatch, seed: int) -> InstanceBatch:
         # Drawn on the CPU, so that every device makes the same crops.
-        drawn = torch.rand(len(batch), 18, generator=torch.Generator().manual_seed(seed)).to(batch.image.device)
+        drawn = torch.rand(len(batch), 18, generator=torch.Generator().manual_seed(seed)).to(
+            batch.image.device, non_blocking=True
+        )
         place, geometry, light = drawn[:, :3], drawn[:, 3:10], drawn[:, 10:]
         scale = _between(geometry[:, 0], *self.scale)
         turn = self._turn(geometry)

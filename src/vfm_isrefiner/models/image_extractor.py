@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vfm_isrefiner.models.deform_conv import DeformConv3x3
+from vfm_isrefiner.models.resize import resized
 
 
 class SqueezeExcitation(nn.Module):
@@ -60,7 +61,7 @@ class DeformableResBlock(nn.Module):
 def halved_shortcut(shortcut: nn.Conv2d, x: Tensor, like: Tensor) -> Tensor:
     """`x` through the shortcut of a block, at the size of `like`."""
     # A 1x1 convolution commutes with bilinear resizing; resizing first makes it four times cheaper.
-    return shortcut(F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False))
+    return shortcut(resized(x, like.shape[2:]))
 
 
 class ImageExtractor(nn.Module):

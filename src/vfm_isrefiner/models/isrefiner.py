@@ -19,6 +19,7 @@ from vfm_isrefiner.models.mask_decoder import MaskDecoder
 from vfm_isrefiner.models.mask_encoder import MaskEncoder
 from vfm_isrefiner.models.normalise import Normalise, pad_to_multiple
 from vfm_isrefiner.models.pyramid_fusion import PyramidFusion
+from vfm_isrefiner.models.resize import resized
 from vfm_isrefiner.models.simple_fpn import SimpleFPN
 from vfm_isrefiner.models.vit import ViT
 
@@ -109,7 +110,8 @@ class ISRefiner(nn.Module):
         assert features.patches is not None, "ISRefiner.encode_image always embeds patches"
         early, deep = self.vit(features.patches, auxiliary)
         mask_features = self.mask_encoder(auxiliary)
-        tokens, token = self.mask_decoder(mask_features, _resized(deep, mask_features.shape[-2:]))
+        # only backbones whose patch is not 16 px have a token grid of another size than F_mask
+        tokens, token = self.mask_decoder(mask_features, resized(deep, mask_features.shape[-2:]))
         fused = self._as_grid(tokens, mask_features.shape[-2:])  # F'_DFC of eq. 5
         final_features = self.pyramid_fusion(self.fpn(deep), torch.Size(4 * side for side in fused.shape[-2:]))
         if self.feature_fusion is not None and self.early_fusion is not None:
@@ -145,8 +147,3 @@ class ISRefiner(nn.Module):
             return tokens.transpose(1, 2).unflatten(2, grid)
         group = len(tokens) if self.training else MIRROR_PAIR
         return torch.cat([part.transpose(0, 1).reshape(len(part), -1, *grid) for part in tokens.split(group)])
-
-
-def _resized(x: Tensor, size: torch.Size) -> Tensor:
-    # only backbones whose patch is not 16 px have a token grid of another size than F_mask
-    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -12,6 +12,7 @@ from vfm_isrefiner.interaction import ImageFeatures
 from vfm_isrefiner.models.mask_encoder import XceptionConv
 from vfm_isrefiner.models.normalise import Normalise, pad_to_multiple
 from vfm_isrefiner.models.pyramid_fusion import PyramidFusion
+from vfm_isrefiner.models.resize import resized
 from vfm_isrefiner.models.simple_fpn import SimpleFPN
 from vfm_isrefiner.models.simpleclick import HEAD_DROPOUT
 from vfm_isrefiner.models.tuning import keep_frozen_in_eval_mode
@@ -83,8 +84,7 @@ class MFP(nn.Module):
         pyramid = self.fpn(deep)
         backbone = self.head(pyramid, pyramid[0].shape[-2:])
         probability = self.probability_encoder(torch.cat([pad_to_multiple(features.image, multiple), auxiliary[:, :2]], 1))
-        if probability.shape[-2:] != backbone.shape[-2:]:  # only where the patch is not 16 px
-            probability = F.interpolate(probability, size=backbone.shape[-2:], mode="bilinear", align_corners=False)
+        probability = resized(probability, backbone.shape[-2:])  # another size only where the patch is not 16 px
         logits = self.classify(self.dropout(self.late_fusion(torch.cat([backbone, probability], 1))))
         logits = F.interpolate(logits, size=auxiliary.shape[-2:], mode="bilinear", align_corners=True)
         return logits[..., : size[0], : size[1]]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vfm_isrefiner.models.forms import fast
+from vfm_isrefiner.models.resize import resized
 
 
 class PyramidFusion(nn.Module):
@@ -27,7 +28,7 @@ class PyramidFusion(nn.Module):
         maps = [F.relu(conv(level)) for conv, level in zip(self.convs, pyramid, strict=True)]
         if fast():
             return F.relu(self._fused_first(maps, size))
-        return F.relu(self.fusion(torch.cat([_resized(level, size) for level in maps], 1)))
+        return F.relu(self.fusion(torch.cat([resized(level, size) for level in maps], 1)))
 
     def _fused_first(self, maps: list[Tensor], size: torch.Size) -> Tensor:
         """Each scale goes through its part of the last convolution at its own size: a 1x1 convolution commutes with bilinear
@@ -35,11 +36,7 @@ class PyramidFusion(nn.Module):
         parts = self.fusion.weight.chunk(len(maps), 1)
         finest, *coarser = (F.conv2d(level, part) for level, part in zip(maps, parts, strict=True))
         assert self.fusion.bias is not None, "as it is built above"
-        total = _resized(finest, size) + self.fusion.bias[:, None, None]
+        total = resized(finest, size) + self.fusion.bias[:, None, None]
         for level in coarser:
-            total = total + _resized(level, size)
+            total = total + resized(level, size)
         return total
-
-
-def _resized(x: Tensor, size: torch.Size) -> Tensor:
-    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -70,7 +70,7 @@ class InteractiveSegmentation(LightningModule):
         self.threshold, self.network_seed = threshold, network_seed
         self.strict_loading = False  # the frozen part is not in the checkpoint; `on_load_checkpoint` checks the rest
         self._prepared: tuple[InstanceBatch, Interaction] | None = None
-        self._stepped: tuple[InstanceBatch, Tensor] | None = None
+        self._stepped: tuple[InstanceBatch, Tensor, Finite] | None = None
 
     def prepare(self, batch: InstanceBatch, interaction: Interaction) -> None:
         """Take the clicks and the previous probability with which the coming `training_step` of `batch` starts."""
@@ -85,13 +85,15 @@ class InteractiveSegmentation(LightningModule):
         interaction = self._take(batch)
         logits, loss = self.last_round(batch, interaction)
         mean = loss.mean()
-        self._stepped = (batch, loss.detach())
+        self._stepped = (batch, loss.detach(), Finite(mean.detach()))
         with torch.no_grad():
             reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
         rows = len(batch)
         self.log("train/loss", mean.detach(), prog_bar=True, batch_size=rows)
         self.log("train/iou", reached.float(), prog_bar=True, batch_size=rows)
-        self.log("train/rounds", float(interaction.clicks.label.shape[1]), batch_size=rows)
+        # a number of the host would make it wait for the device
+        rounds = torch.full_like(mean.detach(), interaction.clicks.label.shape[1])
+        self.log("train/rounds", rounds, batch_size=rows)
         return mean
 
     def last_round(self, batch: InstanceBatch, interaction: Interaction) -> tuple[Tensor, Tensor]:
@@ -101,14 +103,15 @@ class InteractiveSegmentation(LightningModule):
         return logits, self.loss(logits, batch.mask, batch.ignore)
 
     def on_after_backward(self) -> None:
-        """Refuse a loss that is not a number, before the optimiser's step; a GPU has its backward pass to do meanwhile.
+        """Refuse a loss that is not a number, before the optimiser's step. A GPU has its backward pass to do meanwhile and
+        afterwards, while the host prepares the next step.
 
         Raises:
             TrainingError: it is not finite.
         """
         stepped, self._stepped = self._stepped, None
-        if stepped is not None and not torch.isfinite(stepped[1].mean()):
-            raise TrainingError(self._not_finite(*stepped))
+        if stepped is not None and not stepped[2]:
+            raise TrainingError(self._not_finite(*stepped[:2]))
 
     def configure_model(self) -> None:
         """Lightning's hook before the optimiser is made: `trainer=fsdp` shares the parameters out."""
@@ -157,6 +160,22 @@ class InteractiveSegmentation(LightningModule):
             f"for {', '.join(bad) or 'the batch'}; the batch holds {', '.join(batch.id)}. Lower the learning rate "
             "(optimizer.lr), clip gradients (trainer.gradient_clip_val=1.0), or look at these images."
         )
+
+
+class Finite:
+    """Whether `value` is a number: asked for now, true or false when it is looked at. The host waits for what the device has
+    been given until now, and not for what it is given in between."""
+
+    def __init__(self, value: Tensor) -> None:
+        self._answer = torch.isfinite(value).to("cpu", non_blocking=True)
+        self._event = torch.cuda.Event() if value.is_cuda else None
+        if self._event is not None:
+            self._event.record()
+
+    def __bool__(self) -> bool:
+        if self._event is not None:
+            self._event.synchronize()
+        return bool(self._answer)
 
 
 def check_trained_part(network: nn.Module, checkpoint: dict[str, Any]) -> None:
