@@ -71,10 +71,25 @@ assert squared_distance_triton(masks[:0]).shape == (0, 1, 1)
 """
 
 
+COMPILED = """
+from triton import compile
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from vfm_isrefiner import distance_triton as here
+for function in (here._along_columns, here._along_rows):
+    constants = {name: getattr(here, name) for name in function.arg_names if name.isupper()}
+    types = {"mask": "*u8", "column": "*i32", "result": "*i32"}
+    signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in function.arg_names}
+    assert compile(ASTSource(function, signature, constants), target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+"""
+
+
 @pytest.mark.skipif(not HAS_TRITON, reason="Triton comes with torch's builds for GPUs on Linux")
-def test_form_for_gpus_as_triton_interprets_it():
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, check=True)
+@pytest.mark.parametrize(("code", "interpret"), [(INTERPRETED, "1"), (COMPILED, "0")], ids=["interpreted", "compiled"])
+def test_form_for_gpus_without_one(code, interpret, tmp_path):
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    triton = {"TRITON_INTERPRET": interpret, "TRITON_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths} | triton, check=True)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -13,7 +13,7 @@ import vfm_isrefiner
 ROOT = Path(vfm_isrefiner.__file__).parent
 FLOORS = [
     {"clicks", "device", "files", "instance", "interaction"},
-    {"click_maps", "click_simulation", "distance", "modulation", "losses", "metrics", "resample", "geo"},
+    {"click_maps", "click_simulation", "distance", "distance_triton", "modulation", "losses", "metrics", "resample", "geo"},
     {"models", "rollout", "data"},
     {"zoom"},
     {"predictor"},
