@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from vfm_isrefiner.cli.jobs import claimed
 
@@ -104,6 +105,8 @@ def test_checkpoints_that_exist_make_table_i(isrefiner, capsys):
     [
         (("budget=6", "trainer.max_epochs=3"), "which fills no batch of data.batch_size=4"),
         (("budget=2", "trainer.max_epochs=3"), "budget=2 is less than one sample in each of trainer.max_epochs=3"),
+        (("minutes=1",), "minutes=1 and budget=8 both say when the training ends"),
+        (("budget=null", "minutes=0"), "EndInTime needs minutes above 0"),
         (("test_sets=[nowhere]",), "there is no set nowhere"),
         (("mode=full", "pretrained=gone.pth"), "gone.pth is not a file"),
     ],
@@ -111,6 +114,15 @@ def test_checkpoints_that_exist_make_table_i(isrefiner, capsys):
 def test_wrong_words_are_told(isrefiner, capsys, words, message):
     assert isrefiner("train", *SMALL, *words) == 1
     assert message in capsys.readouterr().err
+
+
+def test_minutes_end_a_training(isrefiner):
+    words = ("train", *SMALL, "budget=null", "minutes=0.01", "callbacks.panels=null", "test=false", "paths.run=A")
+    assert isrefiner(*words) == 0
+    kept = torch.load("A/checkpoints/last.ckpt", weights_only=True)
+    assert kept["callbacks"]["EndInTime"]["spent"] >= 0.6
+    assert kept["optimizer_states"][0]["param_groups"][0]["lr"] == 0
+    assert not kept["lr_schedulers"]
 
 
 def test_a_folder_of_another_run_is_not_gone_on_with(isrefiner, capsys):

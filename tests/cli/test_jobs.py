@@ -34,7 +34,8 @@ def test_settings_are_flat_and_named_shortly():
 
 
 @pytest.mark.parametrize(
-    "change", ["seed=1", "model.theta=0.5", "modulation=none", "budget=100", "optimizer.lr=1.0", "data.merge_probability=0"]
+    "change",
+    ["seed=1", "model.theta=0.5", "modulation=none", "budget=100", "minutes=3", "optimizer.lr=1.0", "data.merge_probability=0"],
 )
 def test_what_decides_changes_the_fingerprint(change):
     assert fingerprint_of(settings()) != fingerprint_of(settings(change))

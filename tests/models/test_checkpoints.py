@@ -164,6 +164,15 @@ def test_backbone_from_mfp_simpleclick_and_mae(tmp_path: Path) -> None:
     assert torch.equal(mae.vit.vit.blocks[0].attn.qkv.weight, mfp.vit.vit.blocks[0].attn.qkv.weight)
 
 
+def test_backbone_takes_the_place_of_that_of_a_whole_checkpoint(tmp_path: Path) -> None:
+    foundation, whole = _random(build_mfp("test", image_size=SIZE)), _random(build_isrefiner("test", image_size=SIZE), seed=1)
+    files = save_network(foundation, tmp_path / "mfp.safetensors"), save_network(whole, tmp_path / "whole.safetensors")
+    both = build_isrefiner("test", image_size=SIZE, backbone_checkpoint=files[0], checkpoint=files[1])
+    for name, value in both.state_dict().items():
+        of = foundation if name.startswith(("vit.", "fpn.")) else whole
+        assert torch.equal(value, of.state_dict()[name]), name
+
+
 def test_own_whole_file_round_trip(tmp_path: Path) -> None:
     network = _random(build_isrefiner("test", image_size=SIZE, theta=0.5, early_fusion="second"))
     loaded = load_network(save_network(network, tmp_path / "whole.safetensors"))
