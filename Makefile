@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick lint format weights wheel clean
+.PHONY: help install demo test test-quick lint format weights weights-gpu wheel clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -40,8 +40,8 @@ format: install ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# WITH goes to each of the four trainings, such as WITH="trainer=bf16 data.batch_size=64 data.resident=true budget=750000"
-weights: install ## train the default weights anew, into runs/ (hours without a GPU; needs the data of VFM_SHARED)
+# WITH goes to each of the trainings, such as WITH="trainer.precision=bf16-mixed"
+weights: install ## train small weights from nothing on a CPU, into runs/ (hours; needs the data of VFM_SHARED)
 	$(BIN)/isrefiner train experiment=default_stage1 reuse=true paths.run=runs/stage1 $(WITH)
 	$(BIN)/isrefiner train experiment=default_stage1_large reuse=true paths.run=runs/stage1_large \
 	  pretrained=runs/stage1/network.safetensors $(WITH)
@@ -61,6 +61,20 @@ weights: install ## train the default weights anew, into runs/ (hours without a 
 	  data=real split=val limit=50 input_size=448 half=true out=runs/default_stage1.safetensors
 	test -f runs/default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/stage2_last/network.safetensors \
 	  data=real split=val limit=30 input_size=448 half=true out=runs/default_stage2.safetensors
+
+# What they go on from: weights by name, or files such as those that `make weights` leaves
+FROM1 ?= default_stage1
+FROM2 ?= default_stage2
+weights-gpu: install ## go on with them on a GPU for some eight minutes, into runs/ (WITH="minutes=30": as long for each of three runs)
+	$(BIN)/isrefiner train experiment=gpu_stage1 reuse=true paths.run=runs/gpu_stage1 pretrained=$(FROM1) $(WITH)
+	$(BIN)/isrefiner train experiment=gpu_stage1_large reuse=true paths.run=runs/gpu_stage1_large \
+	  pretrained=runs/gpu_stage1/network.safetensors $(WITH)
+	$(BIN)/isrefiner train experiment=gpu_stage2 reuse=true paths.run=runs/gpu_stage2 model.checkpoint=$(FROM2) \
+	  pretrained=runs/gpu_stage1_large/network.safetensors $(WITH)
+	test -f runs/gpu_default_stage1.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/gpu_stage1_large/network.safetensors \
+	  data=real split=val limit=50 input_size=448 half=true out=runs/gpu_default_stage1.safetensors
+	test -f runs/gpu_default_stage2.safetensors || $(BIN)/isrefiner calibrate checkpoint=runs/gpu_stage2/network.safetensors \
+	  data=real split=val limit=30 input_size=448 half=true out=runs/gpu_default_stage2.safetensors
 
 wheel: install ## build the wheel and the source archive into dist/
 	$(BIN)/uv build
