@@ -1,5 +1,6 @@
 """One line an epoch, with what this epoch measured."""
 
+import pytest
 from lightning.pytorch import Callback
 from training.blobs import data, module, trainer
 
@@ -15,6 +16,25 @@ def test_a_line_for_each_epoch(tmp_path, capsys):
     assert all("loss " in line and "IoU " in line for line in lines)
     assert ["NoC@80" in line for line in lines] == [False, True, False]
     assert ["left" in line for line in lines] == [True, True, False]
+
+
+class Losses(Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, *_):
+        self.seen.append(float(outputs["loss"]))
+
+
+def test_the_loss_of_an_epoch_is_that_of_all_its_batches(tmp_path, capsys):
+    losses = Losses()
+    trainer(tmp_path, [losses, ReportEpochs()], max_epochs=2).fit(module(), datamodule=data(count=4))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    halves = losses.seen[: len(losses.seen) // 2], losses.seen[len(losses.seen) // 2 :]
+    assert len(halves[0]) > 1
+    assert [float(line.split("loss ")[1].split()[0]) for line in lines] == pytest.approx(
+        [sum(half) / len(half) for half in halves], abs=1e-4
+    )
 
 
 def test_an_unchanged_score_is_shown_again(tmp_path, capsys):

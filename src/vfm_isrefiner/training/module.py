@@ -91,6 +91,8 @@ class InteractiveSegmentation(LightningModule):
         rows = len(batch)
         self.log("train/loss", mean.detach(), prog_bar=True, batch_size=rows)
         self.log("train/iou", reached.float(), prog_bar=True, batch_size=rows)
+        for name, value in (("loss", mean.detach()), ("iou", reached.float())):  # a batch by itself says little
+            self.log(f"train/epoch_{name}", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=rows)
         # a number of the host would make it wait for the device
         rounds = torch.full_like(mean.detach(), interaction.clicks.label.shape[1])
         self.log("train/rounds", rounds, batch_size=rows)

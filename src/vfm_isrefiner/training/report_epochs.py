@@ -9,12 +9,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from vfm_isrefiner.training.evaluate_noc import EvaluateNoC
 
-SHOWN = {"train/loss": "loss {:.4f}", "train/iou": "IoU {:.3f}", "val/noc80": "NoC@80 {:.2f}", "val/noc90": "NoC@90 {:.2f}"}
+SHOWN = {
+    "train/epoch_loss": "loss {:.4f}",
+    "train/epoch_iou": "IoU {:.3f}",
+    "val/noc80": "NoC@80 {:.2f}",
+    "val/noc90": "NoC@90 {:.2f}",
+}
 
 
 @final
 class ReportEpochs(Callback):
-    """Prints on the first rank: epoch, the latest scores, the time it took and about how much is left.
+    """Prints on the first rank: epoch, its mean loss and IoU, the latest scores, the time it took and about how much is left.
 
     Goes after the callbacks whose scores it shows. A score that this epoch did not measure is left out.
     """
