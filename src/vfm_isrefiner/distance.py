@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 
 import cv2
@@ -17,7 +20,7 @@ def squared_distance(mask: Tensor) -> Tensor:
     """Squared distance to the nearest False pixel; everything outside the image counts as False.
 
     On a CPU by OpenCV, exact while no distance exceeds 2000 px (float32 inside); on a GPU by Triton, which comes with torch's
-    builds for GPUs on Linux; elsewhere by `squared_distance_separable`.
+    builds for GPUs on Linux and needs a C compiler there; elsewhere, and without one, by `squared_distance_separable`.
 
     Args:
         mask: (B, H, W) bool.
@@ -32,11 +35,26 @@ def squared_distance(mask: Tensor) -> Tensor:
         raise ValueError(f"squared_distance needs a bool mask (B, H, W), got {mask.dtype} {tuple(mask.shape)}.")
     if mask.device.type == "cpu":
         return squared_distance_opencv(mask)
-    if mask.device.type == "cuda" and HAS_TRITON:
+    return _form_for(mask.device)(mask)
+
+
+@cache
+def _form_for(device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The fastest form that works on `device`."""
+    if device.type != "cuda" or not HAS_TRITON:
+        return squared_distance_separable
+    try:
         from vfm_isrefiner.distance_triton import squared_distance_triton  # here: a CPU has no use for Triton
 
-        return squared_distance_triton(mask)
-    return squared_distance_separable(mask)
+        squared_distance_triton(torch.ones(1, 1, 1, dtype=torch.bool, device=device))
+    except Exception as error:  # whatever hinders it, there is another form
+        warnings.warn(
+            f"Triton cannot build a kernel for {device} ({type(error).__name__}: {error}); simulated clicks take about 25 "
+            "times as long there. Triton needs a C compiler and Python's headers (Debian: gcc, python3-dev).",
+            stacklevel=3,
+        )
+        return squared_distance_separable
+    return squared_distance_triton
 
 
 def squared_distance_opencv(mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The exact squared distance of `distance.py` as two Triton kernels, for NVIDIA and AMD GPUs.
+"""The exact squared distance of `distance.py` as two Triton kernels.
 
 Triton compiles annotations too, so its functions have none.
 """
@@ -23,6 +23,7 @@ def _along_columns(mask, result, height, width, COLUMNS: tl.constexpr):  # type:
     for y in range(0, height):
         depth = (depth + 1) * tl.load(mask + start + y * width, x < width, 0).to(tl.int32)
         tl.store(result + start + y * width, depth, x < width)
+    tl.debug_barrier()  # on some GPUs other threads read what was stored
     depth = tl.zeros((COLUMNS,), tl.int32)
     for back in range(0, height):
         at = start + (height - 1 - back) * width
@@ -56,7 +57,9 @@ def squared_distance_triton(mask: Tensor) -> Tensor:
     column = torch.empty(mask.shape, dtype=torch.int32, device=mask.device)
     result = torch.empty_like(column)
     blocks = triton.cdiv(width, COLUMNS)
-    if result.numel():
-        _along_columns[(batch, blocks)](mask.contiguous().view(torch.uint8), column, height, width, COLUMNS)
-        _along_rows[(batch * height, blocks)](column, result, width, COLUMNS, STEPS)
+    # Triton takes the current device, whatever its arguments are on
+    with torch.cuda.device(mask.device if mask.is_cuda else -1):
+        if result.numel():
+            _along_columns[(batch, blocks)](mask.contiguous().view(torch.uint8), column, height, width, COLUMNS)
+            _along_rows[(batch * height, blocks)](column, result, width, COLUMNS, STEPS)
     return result

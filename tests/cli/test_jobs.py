@@ -104,6 +104,12 @@ def test_one_is_one_point_nought():
     assert fingerprint_of(settings("model.theta=1")) == fingerprint_of(settings("model.theta=1.0"))
 
 
+def test_minutes_take_the_place_of_other_limits():
+    runs = [("minutes=3", *words) for words in ((), ("trainer.max_epochs=2",), ("scheduler=cosine",), ("trainer.max_steps=9",))]
+    assert len({fingerprint_of(settings(*words)) for words in runs}) == 1
+    assert fingerprint_of(settings("minutes=3")) != fingerprint_of(settings("minutes=4"))
+
+
 def test_of_a_network_that_is_not_trained_the_training_does_not_decide():
     fixed = [fingerprint_of(settings("mode=pretrained", *words)) for words in ((), ("optimizer.lr=1", "budget=9"))]
     assert fixed[0] == fixed[1]

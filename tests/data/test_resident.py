@@ -107,6 +107,12 @@ def test_every_process_takes_its_own_samples_of_every_epoch(blocks):
             equal(batch, InstanceBatch.collate([samples[number] for number in numbers[12 * step : 12 * step + 12]]))
 
 
+def test_a_loader_that_is_left_early_begins_anew(blocks):
+    loader = ResidentLoader(ResidentSamples(mixed(blocks)), 12, EpochSampler(80))
+    first = next(iter(loader))
+    equal(first, next(iter(loader)))
+
+
 def test_too_little_memory_is_told_with_sizes(blocks, monkeypatch):
     monkeypatch.setattr(resident, "free_memory", lambda device: 4 * 40 * 48 * 4 - 1)
     samples = TrainingSamples({"blocks": blocks(4)}, 10, 44)

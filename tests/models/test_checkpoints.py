@@ -172,6 +172,11 @@ def test_backbone_takes_the_place_of_that_of_a_whole_checkpoint(tmp_path: Path) 
         of = foundation if name.startswith(("vit.", "fpn.")) else whole
         assert torch.equal(value, of.state_dict()[name]), name
 
+    trained = build_mfp("test", image_size=SIZE, backbone_checkpoint=files[1], checkpoint=files[0])
+    assert torch.equal(trained.vit.click_embed.weight, foundation.vit.click_embed.weight), (
+        "trained with the rest: the newer one"
+    )
+
 
 def test_own_whole_file_round_trip(tmp_path: Path) -> None:
     network = _random(build_isrefiner("test", image_size=SIZE, theta=0.5, early_fusion="second"))

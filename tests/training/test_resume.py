@@ -90,6 +90,22 @@ def test_a_signal_in_the_evaluation_stops_at_once_and_it_is_made_again(tmp_path,
     assert [name for name in state if not torch.equal(state[name], resumed[name])] == []
 
 
+class StopAfter(Callback):
+    """As a clock does, in the middle of an epoch."""
+
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.global_step == 2
+
+
+@pytest.mark.timeout(50)
+def test_a_signal_in_the_evaluation_behind_a_clocks_end_stops_at_once(tmp_path):
+    evaluation = SignalInEvaluation(0)
+    with pytest.raises(StoppedBySignal):
+        trainer(tmp_path, [StopAfter(), evaluation, StopOnSignal(tmp_path)]).fit(module(), datamodule=data())
+    assert evaluation.ended == []
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2, "with the last step in it"
+
+
 def test_no_exception_handler_on_the_way_keeps_the_stop(tmp_path):
     class Swallows(Callback):
         def on_train_epoch_end(self, trainer, pl_module):

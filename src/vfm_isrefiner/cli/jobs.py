@@ -64,8 +64,6 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     found: dict[str, Any] = {name: _plain(cfg[name]) for name in (*PLAIN, *PLAIN_TOO) if name in cfg}
     if cfg.get("precision", "float32") != "float32":  # of an evaluation; absent otherwise, as in runs before there was a choice
         found["precision"] = cfg.precision
-    if cfg.get("minutes") is not None:  # of a training; likewise
-        found["minutes"] = cfg.minutes
     peer = cfg.get("peer") is not None
     for group in ("data", "peer") if peer else GROUPS:
         if cfg.get(group) is not None:
@@ -76,6 +74,9 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
             part = (cfg.get("callbacks") or {}).get(name) or {}
             # one by one: where files go is not known yet when the run's folder is named
             found |= _flat({key: _plain(part[key]) for key in part if key not in NO_MATTER}, f"callbacks.{name}.")
+    if cfg.get("minutes") is not None:  # absent otherwise, likewise
+        unused = ("trainer.max_", "scheduler.", "callbacks.best.")
+        found = {name: value for name, value in found.items() if not name.startswith(unused)} | {"minutes": cfg.minutes}
     if found.get("fit") is False:
         found = {name: value for name, value in found.items() if not name.startswith(OF_TRAINING)}
     found = {name: value for name, value in found.items() if not _no_matter(name)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, open_dict
 
+END_IN_TIME = "vfm_isrefiner.training.end_in_time.EndInTime"
+
 
 def share_out_budget(cfg: DictConfig) -> None:
     """`budget` samples in all, alike in each epoch.
@@ -24,7 +26,8 @@ def share_out_budget(cfg: DictConfig) -> None:
 
 
 def end_in_time(cfg: DictConfig) -> None:
-    """`minutes` of training, and as many epochs as fit.
+    """`minutes` of training: no other limit, a schedule of its own, and the last weights are the ones to keep, for those of an
+    epoch in the middle had a high learning rate.
 
     Raises:
         ValueError: `budget` says something else.
@@ -32,7 +35,14 @@ def end_in_time(cfg: DictConfig) -> None:
     if cfg.minutes is None:
         return
     if cfg.budget is not None:
-        raise ValueError(f"minutes={cfg.minutes} and budget={cfg.budget} both say when the training ends; give one of them.")
-    cfg.trainer.max_epochs, cfg.scheduler = -1, None  # its own schedule follows the clock
+        raise ValueError(
+            f"minutes={cfg.minutes} and budget={cfg.budget} both say when the training ends; take minutes=null or budget=null."
+        )
+    cfg.trainer.max_epochs, cfg.trainer.max_steps, cfg.trainer.max_time, cfg.scheduler = -1, -1, None, None
     with open_dict(cfg):
-        cfg.callbacks.end_in_time = {"_target_": "vfm_isrefiner.training.end_in_time.EndInTime", "minutes": cfg.minutes}
+        # before the callback that saves when it is over, which this one decides
+        cfg.callbacks = {"end_in_time": {"_target_": END_IN_TIME, "minutes": cfg.minutes}, **cfg.callbacks}
+        if "best" in cfg.callbacks:
+            cfg.callbacks.best = None
+        if cfg.trainer.get("enable_progress_bar", True):  # Lightning's other bar shows "Epoch 0/-2" where there is no last one
+            cfg.callbacks.progress = {"_target_": "lightning.pytorch.callbacks.TQDMProgressBar"}

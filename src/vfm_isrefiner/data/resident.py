@@ -11,17 +11,15 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.data.instance_set import InstanceRecord, InstanceSet
-from vfm_isrefiner.data.layers import Layers, object_pixels
 from vfm_isrefiner.data.memory import free_memory
+from vfm_isrefiner.data.resident_images import IGNORED, NOBODY, Images
 from vfm_isrefiner.data.sampling import Draw, EpochSampler, TrainingSamples
 from vfm_isrefiner.data.windows import placed, united
 from vfm_isrefiner.instance import InstanceBatch
-
-NOBODY, IGNORED = 254, 255  # values of a layer: objects are 1 to 253, 0 is background
 
 
 @dataclass(frozen=True)
@@ -39,63 +37,6 @@ class Place:
     number: int
     layer: int
     pixels: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Read:
-    """An image as it goes onto the device. Arrays, for a process that reads shall not need the memory that tensors travel in.
-
-    Attributes:
-        packed: (H*W,) int32, colours and first layer.
-        objects: of each object its layer, its number there, and `Place.pixels`.
-        further: (H*W,) uint8, the other layers.
-    """
-
-    packed: np.ndarray
-    objects: dict[int, tuple[int, int, np.ndarray | None]]
-    further: Sequence[np.ndarray]
-
-
-@final
-class Images(Dataset[Read | DataError]):
-    """What `ResidentSamples` holds, one image an item: each of `groups` is a set and the positions there of an image's objects.
-
-    A fault is an item too: a process that raises it would wrap it into its own traceback.
-    """
-
-    def __init__(self, groups: Sequence[tuple[InstanceSet, np.ndarray]], source_size: int) -> None:
-        self.groups, self.source_size = groups, source_size
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, number: int) -> Read | DataError:
-        try:
-            return self._read(*self.groups[number])
-        except DataError as error:
-            return error
-
-    def _read(self, of: InstanceSet, indices: np.ndarray) -> Read:
-        record = of.records[indices[0]]
-        image, (height, width) = of.read_image(record), record.size
-        of.check_sizes(record, image.shape[1:], record.size)
-        layers, objects = Layers(height * width, NOBODY - 1), {}
-        ignore: np.ndarray | None = None
-        for index in indices.tolist():
-            pixels, ignored = object_pixels(of, index)
-            if ignore is not None and not np.array_equal(ignore, ignored):
-                raise DataError(
-                    f"{of.source}, image {record.image!r}: {of.records[index].id!r} ignores other pixels than "
-                    f"{record.id!r}. Resident sets need one ignore map an image: take data.resident=false."
-                )
-            ignore = ignored
-            kept = None if max(height, width) <= self.source_size else pixels.astype(np.int32)
-            objects[index] = (*layers.add(pixels), kept)
-        first, *further = layers.maps
-        assert ignore is not None  # an image has an object
-        first[ignore] = IGNORED
-        packed = np.concatenate([image.numpy().reshape(3, -1), first[None]]).T.copy().view(np.int32)[:, 0]
-        return Read(packed, objects, further)
 
 
 @final
@@ -128,7 +69,9 @@ class ResidentSamples:
         start, layer = 0, 0
         images = [(of, indices) for of, found in zip(samples.sets, groups, strict=True) for indices in found.values()]
         into = [places for found, places in zip(groups, self.places, strict=True) for _ in found]
-        reading = DataLoader(Images(images, samples.source_size), batch_size=None, num_workers=readers, collate_fn=_as_it_is)
+        own = torch.Generator()  # or the iterator would draw from that of everybody
+        of_all = Images(images, samples.source_size)
+        reading = DataLoader(of_all, batch_size=None, num_workers=readers, collate_fn=_as_it_is, generator=own)
         for places, read in zip(into, reading, strict=True):
             if isinstance(read, DataError):
                 raise read
@@ -246,9 +189,6 @@ class ResidentLoader:
     def __iter__(self) -> Iterator[InstanceBatch]:
         numbers = list(self.sampler)
         batches = [numbers[at : at + self.batch_size] for at in range(0, len(numbers) - self.batch_size + 1, self.batch_size)]
-        if self.samples.device.type == "cpu":
-            yield from map(self.samples.batch, batches)
-            return
         with ThreadPoolExecutor(1) as drawer:  # the next batch is drawn while the host waits for the device
             coming = deque(drawer.submit(self.samples.batch, batch) for batch in batches[:1])
             for batch in batches[1:]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from vfm_isrefiner.models.early_fusion import FixedFusion, GatedFusion
 from vfm_isrefiner.models.feature_fusion import FeatureFusion
+from vfm_isrefiner.models.freeze import frozen_names
 from vfm_isrefiner.models.image_extractor import ImageExtractor
 from vfm_isrefiner.models.isrefiner import ISRefiner
 from vfm_isrefiner.models.mask_decoder import MaskDecoder
@@ -238,6 +239,7 @@ def _loaded(network: N, backbone_checkpoint: str | Path | None, checkpoint: str 
         checkpoints.load_backbone(network, Path(backbone_checkpoint))
     if checkpoint is not None:
         checkpoints.load_into(network, Path(checkpoint))  # of a trained part alone: behind the backbone that it was trained on
-    if backbone_checkpoint is not None and checkpoint is not None:  # a whole checkpoint has put in a backbone of its own
+    if backbone_checkpoint is not None and checkpoint is not None and frozen_names(network):
+        # a whole checkpoint has put in a backbone of its own; where the backbone is trained, that is the newer one
         checkpoints.load_backbone(network, Path(backbone_checkpoint))
     return network

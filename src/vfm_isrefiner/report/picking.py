@@ -13,7 +13,7 @@ from vfm_isrefiner.report.paper_tables import BACKBONES, EVALUATED, METHODS, OUR
 from vfm_isrefiner.report.repetitions import Repetitions, canonical, differing, named, telling, told_apart
 
 MOST_AXES = 4  # more would not fit beside the numbers: then runs go by their names
-TRUNK = ("size", "budget", "trainer.max_epochs", "protocol", "input_size")  # told below each table
+TRUNK = ("size", "budget", "minutes", "trainer.max_epochs", "protocol", "input_size")  # told below each table
 
 
 @dataclass(frozen=True)

@@ -164,12 +164,13 @@ class InteractiveSegmentation(LightningModule):
         )
 
 
+@final
 class Finite:
     """Whether `value` is a number: asked for now, true or false when it is looked at. The host waits for what the device has
     been given until now, and not for what it is given in between."""
 
     def __init__(self, value: Tensor) -> None:
-        self._answer = torch.isfinite(value).to("cpu", non_blocking=True)
+        self._answer = torch.isfinite(value).to("cpu", non_blocking=value.is_cuda)
         self._event = torch.cuda.Event() if value.is_cuda else None
         if self._event is not None:
             self._event.record()

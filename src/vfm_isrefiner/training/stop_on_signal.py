@@ -66,8 +66,10 @@ class StopOnSignal(Callback):
         batches, of_a_step = int(trainer.num_training_batches), trainer.accumulate_grad_batches
         if (batch_idx + 1) % of_a_step and batch_idx + 1 < batches:
             return  # gradients that wait for their step are in no checkpoint
-        agreed, ends = self._agreed(trainer), batch_idx + 1 == batches
-        if batch_idx == last_step_but_one(batches, of_a_step) or (agreed and not ends) or (ends and not self._has_file):
+        agreed, stops = self._agreed(trainer), trainer.should_stop  # by a clock, with no last step but one to know
+        ends = batch_idx + 1 == batches or stops
+        due = batch_idx == last_step_but_one(batches, of_a_step) or stops
+        if due or (agreed and not ends) or (ends and not self._has_file):
             trainer.save_checkpoint(self.path, weights_only=False)
             self._has_file, self._saved_at = True, time.monotonic()
         if agreed > SAVE:
