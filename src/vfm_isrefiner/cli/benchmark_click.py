@@ -26,14 +26,14 @@ from vfm_isrefiner.cli.benchmark_report import as_written, check_least, told
 from vfm_isrefiner.cli.evaluate import network_of
 from vfm_isrefiner.device import chosen_device
 from vfm_isrefiner.models.build import BUILDERS, AnyNetwork, build_isrefiner
-from vfm_isrefiner.models.inference import Inference, for_inference
+from vfm_isrefiner.models.inference import Inference, for_inference, usual_modulation
 from vfm_isrefiner.models.isrefiner import ISRefiner
-from vfm_isrefiner.modulation import Modulation, modulate_mfp, modulate_none
+from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.predictor import Predictor
+from vfm_isrefiner.predictor.network_settings import MODULATIONS
 from vfm_isrefiner.rollout import Network
 
 PREDICTOR_SECONDS = Target(0.35)
-MODULATIONS: dict[str, Modulation] = {"mfp": modulate_mfp, "simpleclick": modulate_none}
 
 
 def run(cfg: DictConfig) -> Report:
@@ -103,7 +103,7 @@ def players_of(
     for name in cfg.beside:
         if name != kind:
             other = BUILDERS[name](size, image_size=side).to(next(network.parameters()).device)
-            players[name] = (for_inference(other, **how), MODULATIONS.get(name, modulation))
+            players[name] = (for_inference(other, **how), MODULATIONS[usual_modulation({"kind": name})])
     return players
 
 
