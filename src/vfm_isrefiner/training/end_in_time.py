@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 @final
 class EndInTime(Callback):
-    """For a machine that is lent for so long: as many steps as fit, under a schedule that knows the clock and not their number.
+    """For a machine that is free for so long: as many steps as fit, under a schedule that knows the clock and not their number.
 
     The learning rate of every group rises in a line to the optimiser's own and goes down to nothing along half a cosine. It
     rises by the clock and by steps, whichever is slower: the first steps on a GPU take seconds, as kernels are built.
