@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf.errors import MissingMandatoryValue
 from torch import nn, optim
 
+from vfm_isrefiner.cli.jobs import deciding_settings
 from vfm_isrefiner.cli.settings import composed, conf_folder
 from vfm_isrefiner.cli.train import parts
 from vfm_isrefiner.data.datamodule import RemoteSensingInstances
@@ -217,6 +218,7 @@ def test_experiments(tmp_path, choice):
     given = "pretrained" if choice.startswith("table") else "model.backbone_checkpoint"
     cpu = ["trainer=cpu", f"{given}=null", "model.checkpoint=null", "trainer.precision=32-true"]  # another size than its file
     cfg = settings(tmp_path, f"experiment={choice}", *cpu, *SMALL)
+    assert deciding_settings(cfg)["data.batch_size"] == cfg.data.batch_size
     module, datamodule, trainer = parts(cfg)
     assert module.configure_optimizers()
     assert isinstance(datamodule, RemoteSensingInstances)
