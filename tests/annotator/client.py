@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from threading import Thread
 from urllib.parse import unquote
 
@@ -36,7 +36,9 @@ class Client:
             self._connection.close()
         self._used = time.monotonic()
         try:
-            self._connection.request(method, path, body, {**self.headers, **(headers or {})})
+            # a server that refuses a body answers and closes before all of it is sent
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = self._connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         except BaseException:
