@@ -46,7 +46,8 @@ def _form_for(device: torch.device) -> Callable[[Tensor], Tensor]:
     try:
         from vfm_isrefiner.distance_triton import squared_distance_triton  # here: a CPU has no use for Triton
 
-        squared_distance_triton(torch.ones(1, 1, 1, dtype=torch.bool, device=device))
+        # sides of a multiple of 16, as crops have: Triton builds kernels of their own for others, and again for sides of 1
+        squared_distance_triton(torch.ones(1, 16, 16, dtype=torch.bool, device=device))
     except Exception as error:  # whatever hinders it, there is another form
         warnings.warn(
             f"Triton cannot build a kernel for {device} ({type(error).__name__}: {error}); simulated clicks take about 25 "

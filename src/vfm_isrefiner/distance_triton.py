@@ -57,7 +57,7 @@ def squared_distance_triton(mask: Tensor) -> Tensor:
     column = torch.empty(mask.shape, dtype=torch.int32, device=mask.device)
     result = torch.empty_like(column)
     blocks = triton.cdiv(width, COLUMNS)
-    # Triton takes the current device, whatever its arguments are on
+    # Triton takes the current device, whatever its arguments are on; none (-1) where it interprets on a CPU
     with torch.cuda.device(mask.device if mask.is_cuda else -1):
         if result.numel():
             _along_columns[(batch, blocks)](mask.contiguous().view(torch.uint8), column, height, width, COLUMNS)

@@ -89,9 +89,9 @@ class InteractiveSegmentation(LightningModule):
         with torch.no_grad():
             reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
         rows = len(batch)
-        self.log("train/loss", mean.detach(), prog_bar=True, batch_size=rows)
-        self.log("train/iou", reached.float(), prog_bar=True, batch_size=rows)
-        for name, value in (("loss", mean.detach()), ("iou", reached.float())):  # a batch by itself says little
+        for name, value in (("loss", mean.detach()), ("iou", reached.float())):
+            self.log(f"train/{name}", value, prog_bar=True, batch_size=rows)
+            # a batch by itself says little
             self.log(f"train/epoch_{name}", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=rows)
         # a number of the host would make it wait for the device
         rounds = torch.full_like(mean.detach(), interaction.clicks.label.shape[1])
