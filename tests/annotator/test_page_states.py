@@ -220,3 +220,31 @@ def test_a_scene_that_comes_late_does_not_take_the_place_of_the_one_shown(person
     with person.page.expect_response("**/click") as answer:
         person.click(*THINGS["truck"].clicks[0])
     assert answer.value.json()["scene"] == "0"
+
+
+def test_a_reload_before_the_answer_loses_no_click_and_plays_none_twice(person):
+    def arrives(route):
+        route.fetch()  # and nothing comes back
+
+    for way in (lambda route: None, arrives):
+        person.click(*THINGS["truck"].clicks[0])
+        person.says("1 click · 398 m²")
+        person.page.route("**/click", way, times=1)  # the second waits for the first
+        person.click(*THINGS["trailer"].clicks[0])
+        person.click(470, 318, button="right")
+        person.says("3 clicks · 398 m²")
+        person.page.wait_for_timeout(300)  # for the first to be underway
+        person.page.reload()
+        person.wait_until_open()
+        person.noted("is back, with 3 clicks")
+        expect(person.page.locator("#bar")).not_to_have_class(re.compile("busy"))
+        person.says("3 clicks · 402 m² · 100 %")
+        person.page.reload()
+        person.wait_until_open()
+        person.says("3 clicks · 402 m² · 100 %")
+        person.key("2")
+        person.accept()
+        expect(person.rows().last).to_contain_text("vehicle")
+        person.rows().last.click()
+        person.key("Delete")
+        person.listed(0)

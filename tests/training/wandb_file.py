@@ -10,13 +10,15 @@ BLOCK, HEADER = 32768, 7
 
 
 def records(path):
-    """The records of a `.wandb` file, in order."""
+    """The records of a `.wandb` file, in order, as far as they are written: its last piece may be on its way."""
     content, place, whole, found = path.read_bytes(), HEADER, b"", []  # the file's own head is as long as a piece's
     while place + HEADER <= len(content):
         if BLOCK - place % BLOCK < HEADER:
             place += BLOCK - place % BLOCK
             continue
         _, length, kind = struct.unpack("<IHB", content[place : place + HEADER])
+        if place + HEADER + length > len(content):
+            break
         whole += content[place + HEADER : place + HEADER + length]
         place += HEADER + length
         if kind in (1, 4):  # a whole record, or the last piece of one

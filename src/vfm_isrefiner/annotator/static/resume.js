@@ -57,6 +57,26 @@ export async function remember(home, key) {
   await lock(key, false);
 }
 
+// Clicks that have no answer yet, with what the server had said before them: a page that was left before the answer
+// came plays those again that the server never got.
+export const unanswered = {
+  keep({ state, pending }) {
+    if (!state) return;
+    const { session, editing, clicks } = state;
+    if (pending.length) kept.write(`unanswered.${session}`, { editing, taken: clicks.length, clicks: pending });
+    else kept.drop(`unanswered.${session}`);
+  },
+
+  // The clicks that are missing in what the server says now.
+  of(state) {
+    const before = kept.read(`unanswered.${state.session}`, null);
+    if (!before) return [];
+    const opened = before.editing === null && state.editing !== null; // by the first of them, which is no click on it then
+    return before.clicks.slice(opened ? 1 : Math.max(0, state.clicks.length - before.taken));
+  },
+};
+
 export function forget(home, key) {
+  kept.drop(`unanswered.${key}`);
   kept.write(place(home), kept.read(place(home), []).filter((one) => one !== key));
 }

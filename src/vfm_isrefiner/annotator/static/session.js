@@ -1,6 +1,6 @@
 // The running object: its clicks go to the server one after the other, whatever the hands do meanwhile.
 import { area, count, percent, spokenArea } from "./format.js";
-import { candidates, forget, homeOf, remember } from "./resume.js";
+import { candidates, forget, homeOf, remember, unanswered } from "./resume.js";
 
 const isRunning = (state) => Boolean(state && (state.clicks.length || state.editing !== null));
 export const running = ({ state, pending }) => isRunning(state) || pending.length > 0;
@@ -34,6 +34,7 @@ export function createSession(store, api, notices, objects, progress) {
       more = { ...more, label: labelBefore };
     }
     store.set({ ...more, state: { ...state, editing: now } });
+    unanswered.keep(store.get());
     leaveNote();
     leaveNote = state.note ? notices.show(state.note) : () => {};
   }
@@ -59,8 +60,11 @@ export function createSession(store, api, notices, objects, progress) {
     const state = shown() ? await begin(scene) : null;
     if (!state || !shown()) return;
     await remember(home(), state.session);
+    const missing = unanswered.of(state);
     adopt(state, { pending: [] });
-    if (isRunning(state)) notices.show(`The object you were at is back, with ${count(state.clicks.length, "click")}.`);
+    for (const { x, y, positive } of missing) click(x, y, positive);
+    const clicks = state.clicks.length + missing.length;
+    if (running(store.get())) notices.show(`The object you were at is back, with ${count(clicks, "click")}.`);
   }
 
   async function replay({ editing, clicks }) {
@@ -98,14 +102,18 @@ export function createSession(store, api, notices, objects, progress) {
     }
     const mine = { x, y, positive };
     store.set({ pending: [...pending, mine] });
+    unanswered.keep(store.get());
     progress.acted();
     const others = () => store.get().pending.filter((one) => one !== mine);
     return serial(async () => {
       try {
         adopt(await known(() => api.post(path("click"), mine)), { pending: others() });
         if (!store.get().pending.length) notices.speak(describe(store.get().state));
-      } finally {
+      } catch (error) {
         store.set({ pending: others() });
+        // no answer at all is also what a page hears that is being left: the click is kept for the next one
+        if (error.status !== 0) unanswered.keep(store.get());
+        throw error;
       }
     });
   }

@@ -41,4 +41,11 @@ export const kept = {
       // private windows may refuse; the setting then lasts as long as the page
     }
   },
+  drop(name) {
+    try {
+      localStorage.removeItem(`isrefiner.${name}`);
+    } catch {
+      // then nothing was kept either
+    }
+  },
 };
