@@ -25,7 +25,7 @@ from vfm_isrefiner.report.runs import RUN_FILE
 # keys of train.yaml and evaluate.yaml that change what comes out; the others (paths, loggers, pictures) do not
 PLAIN = ("mode", "size", "seed", "budget", "fit", "protocol", "input_size", "first_click_passes", "split", "sets", "limit")
 PLAIN_TOO = ("flip", "test", "test_limit", "test_sets", "checkpoint")
-GROUPS = ("model", "modulation", "optimizer", "scheduler", "data")
+GROUPS = ("model", "modulation", "optimizer", "scheduler", "distillation", "data")
 CALLBACKS = ("simulate_clicks", "evaluate_noc", "best")  # clicks, and which epoch's weights are kept
 TRAINER = (
     *("max_epochs", "min_epochs", "max_steps", "max_time", "limit_train_batches", "overfit_batches", "devices", "num_nodes"),
@@ -36,6 +36,7 @@ NO_MATTER_TOO = ("peer.python", "peer.device", "peer.timeout", "peer.start_timeo
 OF_TRAINING = (
     "optimizer.",
     "scheduler.",
+    "distillation.",
     "trainer.",
     "callbacks.",
     "data.train",
@@ -44,7 +45,7 @@ OF_TRAINING = (
     "budget",
     "minutes",
 )
-FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint")
+FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "distillation.checkpoint", "peer.checkpoint")
 LOCK, CONFIG_FILE, BEGUN_FILE = ".lock", "config.yaml", ".fingerprint"
 # what Tables V-VIII vary, and what the paper's network has
 AXES = {

@@ -225,6 +225,7 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
         modulation=instantiate(cfg.modulation),
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
+        distillation=instantiate(cfg.distillation),
         first_click_passes=cfg.first_click_passes,
         network_seed=cfg.seed,
         compile=cfg.compile,

@@ -21,6 +21,7 @@ from vfm_isrefiner.models.freeze import fingerprint, frozen_names, trainable_par
 from vfm_isrefiner.modulation import Modulation
 from vfm_isrefiner.rollout import Network, Round, WholeImage
 from vfm_isrefiner.training.compiled import Compiled
+from vfm_isrefiner.training.distillation import Distillation
 from vfm_isrefiner.training.errors import TrainingError
 from vfm_isrefiner.training.full_shard import shard_fully
 
@@ -38,6 +39,7 @@ class InteractiveSegmentation(LightningModule):
         optimizer: called with the trainable parameters.
         scheduler: called with the optimiser, stepped once an epoch; None keeps the learning rate.
         loss: logits, mask, ignore -> (B,).
+        distillation: a teacher whose answers have a share of the loss; None as in the paper.
         first_click_passes: 1 as in the paper, 2 as released.
         threshold: above this probability a pixel counts as object in the logged IoU.
         network_seed: the seed that torch had when `network` was built; a frozen random backbone is drawn from it again.
@@ -56,6 +58,7 @@ class InteractiveSegmentation(LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         loss: Loss = normalized_focal_loss,
+        distillation: Distillation | None = None,
         first_click_passes: int = 1,
         threshold: float = 0.5,
         network_seed: int = 0,
@@ -66,7 +69,7 @@ class InteractiveSegmentation(LightningModule):
         self.round = Round(cast(Network, network), modulation, first_click_passes=first_click_passes)
         self.trained_round = replace(self.round, network=cast(Network, Compiled(network))) if compile else self.round
         self.segmenter = WholeImage(self.trained_round)
-        self.optimizer, self.scheduler, self.loss = optimizer, scheduler, loss
+        self.optimizer, self.scheduler, self.loss, self.distillation = optimizer, scheduler, loss, distillation
         self.threshold, self.network_seed = threshold, network_seed
         self.strict_loading = False  # the frozen part is not in the checkpoint; `on_load_checkpoint` checks the rest
         self._prepared: tuple[InstanceBatch, Interaction] | None = None
@@ -84,12 +87,17 @@ class InteractiveSegmentation(LightningModule):
         """
         interaction = self._take(batch)
         logits, loss = self.last_round(batch, interaction)
+        divergence = None
+        if self.distillation is not None:
+            loss, divergence = self.distillation.mixed(loss, logits, batch, interaction)
         mean = loss.mean()
         self._stepped = (batch, loss.detach(), Finite(mean.detach()))
         with torch.no_grad():
             reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
-        rows = len(batch)
-        for name, value in (("loss", mean.detach()), ("iou", reached.float())):
+        rows, logged = len(batch), {"loss": mean.detach(), "iou": reached.float()}
+        if divergence is not None:
+            logged["divergence"] = divergence.detach().mean()
+        for name, value in logged.items():
             self.log(f"train/{name}", value, prog_bar=True, batch_size=rows)
             # a batch by itself says little
             self.log(f"train/epoch_{name}", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=rows)
@@ -121,6 +129,11 @@ class InteractiveSegmentation(LightningModule):
             if self.compile_network:
                 raise TrainingError("compile=true does not go with trainer=fsdp; take compile=false, or trainer=ddp.")
             shard_fully(self.network, cast(Any, self.device_mesh), self.round.first_click_passes)
+
+    def on_fit_start(self) -> None:
+        """Put the teacher, which is no part of the module, on its device."""
+        if self.distillation is not None:
+            self.distillation.to(self.device)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(trainable_parameters(self.network))
