@@ -17,6 +17,7 @@ from vfm_isrefiner.data.datamodule import RemoteSensingInstances
 from vfm_isrefiner.data.errors import DataError
 from vfm_isrefiner.models.build import SIZES
 from vfm_isrefiner.models.freeze import count_parameters
+from vfm_isrefiner.modulation import modulate_mfp
 
 CONF = conf_folder()
 FILES = sorted(path.relative_to(CONF).as_posix().removesuffix(".yaml") for path in CONF.rglob("*.yaml"))
@@ -49,6 +50,7 @@ def test_every_group_has_its_test():
         "callbacks",
         "data",
         "datamodule",
+        "distillation",
         "experiment",
         "launch",
         "logger",
@@ -105,6 +107,14 @@ def test_models(tmp_path, choice):
 def test_modulations(tmp_path, choice):
     modulation = instantiate(settings(tmp_path, f"modulation={choice}").modulation)
     assert modulation.func.__name__ == f"modulate_{choice}"
+
+
+@pytest.mark.parametrize("choice", choices("distillation"))
+def test_distillations(tmp_path, choice):
+    assert settings(tmp_path).distillation is None
+    cfg = settings(tmp_path, f"distillation={choice}", "distillation.checkpoint=default", "distillation.weight=0.25")
+    lesson = instantiate(cfg.distillation)
+    assert (lesson.weight, lesson.teacher.modulation) == (0.25, modulate_mfp)
 
 
 @pytest.mark.parametrize("choice", choices("optimizer"))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vfm_isrefiner.losses import normalized_focal_loss
+from vfm_isrefiner.losses import focal_divergence, normalized_focal_loss
 
 
 @pytest.fixture
@@ -87,3 +87,44 @@ def test_other_input_is_refused(sample):
         normalized_focal_loss(logits, mask.float(), ignore)
     with pytest.raises(ValueError, match=r"ignore torch.bool \(2, 1, 16, 20\)"):
         normalized_focal_loss(logits, mask, ignore[:2])
+
+
+def test_divergence_from_a_mask_is_the_focal_loss_of_it(sample):
+    logits, mask, ignore = sample
+    torch.testing.assert_close(
+        focal_divergence(logits, mask.float(), ignore), normalized_focal_loss(logits, mask, ignore), rtol=1e-5, atol=0
+    )
+
+
+def test_divergence_equals_its_formula(sample, generator):
+    logits, _, ignore = sample
+    prob = torch.rand(logits.shape, generator=generator)
+    expected = []
+    for z, q, skip in zip(logits, prob, ignore, strict=True):
+        p, q = z[~skip].double().sigmoid(), q[~skip].double()
+        beta = (q - p) ** 2
+        beta = beta * len(p) / beta.sum()
+        expected.append(0.5 * (beta * (q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log())).mean())
+    torch.testing.assert_close(focal_divergence(logits, prob, ignore).double(), torch.stack(expected), rtol=1e-4, atol=0)
+
+
+def test_divergence_is_nothing_between_equals_and_points_to_the_other(sample, generator):
+    logits, _, ignore = sample
+    assert focal_divergence(logits, logits.sigmoid(), ignore).abs().max() < 1e-6
+    prob = torch.rand(logits.shape, generator=generator)
+    logits.requires_grad_()
+    (got,) = torch.autograd.grad(focal_divergence(logits, prob, ignore).sum(), logits)
+    assert not got[ignore].any()
+    assert torch.equal(got[~ignore].sign(), (logits.sigmoid() - prob)[~ignore].sign())
+
+
+def test_divergence_where_all_is_ignored_is_nothing(sample, generator):
+    logits, _, ignore = sample
+    ignore[1] = True
+    logits.requires_grad_()
+    loss = focal_divergence(logits, torch.rand(logits.shape, generator=generator), ignore)
+    loss.sum().backward()
+    assert loss[1] == 0
+    assert not logits.grad[1].any()
+    with pytest.raises(ValueError, match=r"prob \(2, 1, 16, 20\)"):
+        focal_divergence(logits, torch.rand(2, 1, 16, 20), ignore)

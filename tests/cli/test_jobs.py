@@ -54,6 +54,10 @@ def test_a_file_counts_by_its_content(tmp_path):
     prints = [fingerprint_of(settings("mode=full", f"pretrained={file}")) for file in (one, same, other)]
     assert prints[0] == prints[1] != prints[2]
     assert settings("mode=full", "pretrained=gone.pth")["model.checkpoint"] == "gone.pth"
+    taught = [
+        fingerprint_of(settings("distillation=teacher", f"distillation.checkpoint={file}")) for file in (one, same, other)
+    ]
+    assert prints[0] != taught[0] == taught[1] != taught[2]
 
 
 def test_folders_tell_what_differs_from_the_papers_network():

@@ -59,6 +59,19 @@ def test_a_run_leaves_everything_in_its_folder(isrefiner, capsys):
     assert (run_folder("evaluate") / "summary.json").is_file()
 
 
+def test_a_trained_network_teaches_another(isrefiner, capsys):
+    assert isrefiner("train", *QUICK, "test=false", "paths.run=teacher", "model=mfp", "modulation=mfp", "model.size=test") == 0
+    lesson = ("distillation=teacher", "distillation.checkpoint=teacher/network.safetensors", "distillation.weight=0.7")
+    assert isrefiner("train", *QUICK, *lesson, "test=false", "paths.run=student") == 0
+    scores = json.loads(Path("student/run.json").read_text())["scores"]
+    assert scores["train/divergence"] > 0
+    assert load_network("student/network.safetensors").config["kind"] == "isrefiner"
+    assert isrefiner("train", *QUICK, "distillation=teacher", "distillation.checkpoint=gone.safetensors") == 1
+    assert "gone.safetensors" in capsys.readouterr().err
+    assert isrefiner("train", *QUICK, "distillation=teacher") == 1
+    assert "distillation.checkpoint" in capsys.readouterr().err
+
+
 def test_multirun_leaves_one_row_a_run(isrefiner, capsys):
     assert isrefiner("train", "-m", *QUICK, "test=false", "callbacks.panels=null", "model.theta=0.5,learnable") == 0
     folder = run_folder("train-sweep")
