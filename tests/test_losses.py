@@ -96,16 +96,17 @@ def test_divergence_from_a_mask_is_the_focal_loss_of_it(sample):
     )
 
 
-def test_divergence_equals_its_formula(sample, generator):
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_divergence_equals_its_formula(sample, generator, gamma):
     logits, _, ignore = sample
     prob = torch.rand(logits.shape, generator=generator)
     expected = []
     for z, q, skip in zip(logits, prob, ignore, strict=True):
         p, q = z[~skip].double().sigmoid(), q[~skip].double()
-        beta = (q - p) ** 2
+        beta = (q - p).abs() ** gamma
         beta = beta * len(p) / beta.sum()
         expected.append(0.5 * (beta * (q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log())).mean())
-    torch.testing.assert_close(focal_divergence(logits, prob, ignore).double(), torch.stack(expected), rtol=1e-4, atol=0)
+    torch.testing.assert_close(focal_divergence(logits, prob, ignore, gamma).double(), torch.stack(expected), rtol=1e-4, atol=0)
 
 
 def test_divergence_is_nothing_between_equals_and_points_to_the_other(sample, generator):

@@ -73,7 +73,7 @@ def focal_divergence(logits: Tensor, prob: Tensor, ignore: Tensor, gamma: float 
     prob = torch.where(counted, prob.flatten(1).float(), 0.5)  # of logits 0: nothing between them
     pixels = counted.sum(1)
 
-    focus = (prob - logits.sigmoid()).abs() ** gamma
+    focus = torch.where(counted, (prob - logits.sigmoid()).abs() ** gamma, 0.0)
     rescale = (pixels / (focus.sum(1) + EPSILON)).detach()
     entropy = -(torch.xlogy(prob, prob) + torch.xlogy(1 - prob, 1 - prob))
     divergence = nn.functional.binary_cross_entropy_with_logits(logits, prob, reduction="none") - entropy

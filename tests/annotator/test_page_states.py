@@ -248,3 +248,43 @@ def test_a_reload_before_the_answer_loses_no_click_and_plays_none_twice(person):
         person.rows().last.click()
         person.key("Delete")
         person.listed(0)
+
+
+def test_a_reload_plays_no_click_on_an_object_that_it_was_not_for(person):
+    def held(route):
+        pass
+
+    # behind an Enter that was not sent: the click was for the next object
+    person.page.route("**/click", held, times=1)
+    person.click(*THINGS["truck"].clicks[0])
+    person.key("2")
+    person.key("Enter")
+    person.click(*THINGS["pond"].clicks[0])
+    person.says("2 clicks")
+    person.page.reload()
+    person.wait_until_open()
+    person.noted("is back, with 1 click.")
+    person.says("1 click · 398 m² · 100 %")
+    person.key("2")
+    person.accept()
+    # the first click opens that object, and the second is one on it
+    person.page.route("**/click", lambda route: route.fetch() and None, times=1)
+    person.click(400, 310)
+    person.click(*THINGS["trailer"].clicks[0])
+    person.page.wait_for_timeout(300)
+    person.page.reload()
+    person.wait_until_open()
+    person.noted("is back, with 1 click.")
+    person.says("Editing 1 · 1 click")
+    person.key("Control+z")
+    person.says("Editing 1 ·")
+    person.key("Escape")
+    person.says("Click on an object")
+    # a click that is refused is not tried again
+    person.allowed.append("422")
+    person.page.route("**/click", lambda route: route.fulfill(status=422, json={"detail": "No data there."}), times=1)
+    person.click(*THINGS["pond"].clicks[0])
+    person.noted("No data there.")
+    person.page.reload()
+    person.wait_until_open()
+    person.says("Click on an object")

@@ -13,6 +13,7 @@ from vfm_isrefiner.cli.jobs import (
     finished_row,
     is_first_process,
     run_folder,
+    run_label,
     write_row,
 )
 from vfm_isrefiner.cli.settings import composed
@@ -58,6 +59,12 @@ def test_a_file_counts_by_its_content(tmp_path):
         fingerprint_of(settings("distillation=teacher", f"distillation.checkpoint={file}")) for file in (one, same, other)
     ]
     assert prints[0] != taught[0] == taught[1] != taught[2]
+
+
+def test_a_run_with_a_teacher_is_called_so():
+    words = ("distillation=teacher", "distillation.checkpoint=default")
+    assert run_label(composed("train", ["size=test", *words])) == "isrefiner, distilled"
+    assert run_label(composed("train", ["size=test", "method=mfp", *words])).endswith("distilled")
 
 
 def test_folders_tell_what_differs_from_the_papers_network():

@@ -45,7 +45,8 @@ OF_TRAINING = (
     "budget",
     "minutes",
 )
-FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "distillation.checkpoint", "peer.checkpoint")
+FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint")
+FILES_TOO = ("distillation.checkpoint", "distillation.backbone_checkpoint")
 LOCK, CONFIG_FILE, BEGUN_FILE = ".lock", "config.yaml", ".fingerprint"
 # what Tables V-VIII vary, and what the paper's network has
 AXES = {
@@ -84,7 +85,7 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     if not peer:
         found["model.kind"] = found.pop("model._target_", "").rpartition(".build_")[2]
         found["modulation"] = found.pop("modulation._target_", "").rpartition(".modulate_")[2]
-    for name in FILES:
+    for name in (*FILES, *FILES_TOO):
         if isinstance(found.get(name), str):
             found[name] = _content(Path(found[name]))
     return found
@@ -104,10 +105,11 @@ def run_label(cfg: DictConfig) -> str:
     if cfg.get("peer") is not None:
         return Path(str(cfg.peer.get("checkpoint") or "peer")).stem
     kind, mode = settings["model.kind"], settings.get("mode")
+    taught = ["distilled"] if "distillation.weight" in settings else []
     if kind == "isrefiner":
         words = [f"{name}={settings[key]}" for name, (key, usual) in AXES.items() if settings[key] != usual]
-        return ", ".join([mode or kind, *words])
-    return f"{kind}, {mode}" if mode else kind
+        return ", ".join([mode or kind, *words, *taught])
+    return ", ".join([kind, *([mode] if mode else []), *taught])
 
 
 def checkpoint_label(file: Path) -> str:

@@ -140,7 +140,7 @@ def _methods_of(chosen: list[Repetitions]) -> Picked:
     notes = [
         f"Rows differ in {name}: {', '.join(map(shown, dict.fromkeys(values)))}."
         for name, values in other.items()
-        if name in TRUNK or name.startswith("data.")
+        if name in TRUNK or name.startswith(("data.", "distillation."))
     ]
     shared = {name: value for name, value in (learnt[0] if learnt else {}).items() if name not in other}
     return Picked(tuple(rows), ours[0] if ours else None, shared, tuple(map(_method, chosen)), tuple(notes))

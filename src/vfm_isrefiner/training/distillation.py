@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vfm_isrefiner.instance import InstanceBatch
 from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.losses import focal_divergence
-from vfm_isrefiner.models.checkpoints import load_any
+from vfm_isrefiner.models.checkpoints import CheckpointError, load_any
 from vfm_isrefiner.predictor.network_settings import settings_of
 from vfm_isrefiner.rollout import Network, Round
 
@@ -30,7 +30,8 @@ class Distillation:
         weight: of the teacher, in [0, 1].
 
     Raises:
-        ValueError: the weight is out of range, or the teacher's network is in training mode.
+        ValueError: the weight is out of range, the teacher's network is in training mode, or what it says of an object would
+            depend on the others in the batch.
     """
 
     teacher: Round
@@ -41,18 +42,41 @@ class Distillation:
             raise ValueError(f"distillation.weight is the teacher's share of the loss, from 0 to 1; got {self.weight}.")
         if self.teacher.network.training:
             raise ValueError("Distillation got a teacher in training mode; call network.eval().")
+        if getattr(self.teacher.network, "scrambled_reshape", False) and not self.teacher.flip:
+            raise ValueError(
+                "The released VFM-ISRefiner mixes pairs of rows: as a teacher it needs distillation.flip=true, where the two "
+                "are an image and its mirror."
+            )
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: str | Path, weight: float = 0.5, flip: bool = False) -> Distillation:
-        """The teacher of a file or of shipped weights (`load_any`), with the modulation and the passes that go with it.
+    def from_checkpoint(
+        cls,
+        checkpoint: str | Path,
+        weight: float = 0.5,
+        *,
+        flip: bool = False,
+        released: bool = False,
+        backbone_checkpoint: str | Path | None = None,
+    ) -> Distillation:
+        """The teacher of a file or of shipped weights, with the modulation and the passes that go with it.
 
         Torch's random state is left as it was, so that the student's training draws what it draws without a teacher.
 
+        Args:
+            checkpoint, released, backbone_checkpoint: see `load_any`.
+            flip: the teacher's answers are averaged with those for the mirrored image.
+
         Raises:
-            CheckpointError: the file does not fit. ValueError: the weight is out of range.
+            CheckpointError: the file does not fit, or is a training checkpoint. ValueError: as the class.
         """
+        if Path(checkpoint).suffix == ".ckpt":
+            raise CheckpointError(
+                f"distillation.checkpoint={checkpoint} is a checkpoint to resume a training from; give the network.safetensors "
+                "that the training leaves in its folder when it ends."
+            )
         with torch.random.fork_rng(devices=[]):
-            network = load_any(checkpoint).eval().requires_grad_(False)
+            network = load_any(checkpoint, backbone_checkpoint=backbone_checkpoint, released=released)
+        network.eval().requires_grad_(False)
         own = settings_of(network.config)
         teacher = Round(cast(Network, network), own["modulation"], first_click_passes=own["first_click_passes"], flip=flip)
         return cls(teacher, weight)

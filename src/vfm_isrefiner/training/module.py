@@ -87,16 +87,15 @@ class InteractiveSegmentation(LightningModule):
         """
         interaction = self._take(batch)
         logits, loss = self.last_round(batch, interaction)
-        divergence = None
+        logged = {"loss": loss.detach().mean()}  # the truth's, so that runs with and without a teacher compare
         if self.distillation is not None:
             loss, divergence = self.distillation.mixed(loss, logits, batch, interaction)
+            logged["divergence"] = divergence.detach().mean()
         mean = loss.mean()
         self._stepped = (batch, loss.detach(), Finite(mean.detach()))
         with torch.no_grad():
-            reached = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean()
-        rows, logged = len(batch), {"loss": mean.detach(), "iou": reached.float()}
-        if divergence is not None:
-            logged["divergence"] = divergence.detach().mean()
+            logged["iou"] = iou(logits.sigmoid() > self.threshold, batch.mask, batch.ignore).nanmean().float()
+        rows = len(batch)
         for name, value in logged.items():
             self.log(f"train/{name}", value, prog_bar=True, batch_size=rows)
             # a batch by itself says little

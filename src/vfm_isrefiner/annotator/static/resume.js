@@ -57,22 +57,28 @@ export async function remember(home, key) {
   await lock(key, false);
 }
 
-// Clicks that have no answer yet, with what the server had said before them: a page that was left before the answer
-// came plays those again that the server never got.
+// Clicks that wait for their answer, behind those that the server had: a page that was left before the answer came
+// plays those again that the server never got.
 export const unanswered = {
-  keep({ state, pending }) {
+  keep(state, waiting) {
     if (!state) return;
     const { session, editing, clicks } = state;
-    if (pending.length) kept.write(`unanswered.${session}`, { editing, taken: clicks.length, clicks: pending });
-    else kept.drop(`unanswered.${session}`);
+    const name = `unanswered.${session}`;
+    const record = { editing, taken: clicks.length, clicks: [...clicks, ...waiting] };
+    // where it cannot be written, an older record would be a wrong one
+    if (!waiting.length || !kept.write(name, record)) kept.drop(name);
   },
 
-  // The clicks that are missing in what the server says now.
+  // The clicks that are missing in what the server says now; none where anything else has changed since, nor where another
+  // tab may be at the same session (a browser without locks).
   of(state) {
     const before = kept.read(`unanswered.${state.session}`, null);
-    if (!before) return [];
-    const opened = before.editing === null && state.editing !== null; // by the first of them, which is no click on it then
-    return before.clicks.slice(opened ? 1 : Math.max(0, state.clicks.length - before.taken));
+    if (!before || !navigator.locks) return [];
+    const opened = before.editing === null && before.taken === 0 && state.editing !== null;
+    if (!opened && state.editing !== before.editing) return [];
+    const expected = opened ? before.clicks.slice(1) : before.clicks; // the click that opens an object is none on it
+    const same = (a, b) => a.x === b?.x && a.y === b?.y && a.positive === b?.positive;
+    return state.clicks.every((one, place) => same(one, expected[place])) ? expected.slice(state.clicks.length) : [];
   },
 };
 

@@ -7,16 +7,34 @@ export const running = ({ state, pending }) => isRunning(state) || pending.lengt
 
 export function createSession(store, api, notices, objects, progress) {
   let last = Promise.resolve();
+  let queue = []; // what waits for its answer: {clicked: a click, or null for anything else}
   let leaveNote = () => {}; // what the server noted is said until its next answer
   let labelBefore = null; // the label that was current before an object was edited
 
+  // A page that is left now goes on with the clicks that wait, up to the first call of another kind: what comes behind
+  // that one may be for another object. A page that is being left hears of no answer, as one does whose server is away:
+  // what was kept until then stays for the next one.
+  function keepClicks() {
+    if (!store.get().online) return;
+    const other = queue.findIndex(({ clicked }) => clicked === null);
+    const waiting = other < 0 ? queue : queue.slice(0, other);
+    unanswered.keep(store.get().state, waiting.map(({ clicked }) => clicked));
+  }
+
   // One call at a time, in the order of the hands.
-  function serial(work) {
+  function serial(work, clicked = null) {
+    const mine = { clicked };
+    queue.push(mine);
+    keepClicks();
     const next = last.then(() => {
       store.set({ busy: true });
       return work();
     });
-    last = next.catch((error) => notices.failed(error)).finally(() => store.set({ busy: false }));
+    last = next.catch((error) => notices.failed(error)).finally(() => {
+      queue = queue.filter((one) => one !== mine);
+      keepClicks();
+      store.set({ busy: false });
+    });
     return last;
   }
 
@@ -34,7 +52,6 @@ export function createSession(store, api, notices, objects, progress) {
       more = { ...more, label: labelBefore };
     }
     store.set({ ...more, state: { ...state, editing: now } });
-    unanswered.keep(store.get());
     leaveNote();
     leaveNote = state.note ? notices.show(state.note) : () => {};
   }
@@ -55,16 +72,17 @@ export function createSession(store, api, notices, objects, progress) {
     return api.post(`api/scenes/${scene}/sessions`, more);
   }
 
-  async function open(scene) {
+  // `again`: the session is another one, and what waits for its answer goes on waiting.
+  async function open(scene, again = false) {
     const shown = () => store.get().scene.id === scene; // another one may be chosen meanwhile
     const state = shown() ? await begin(scene) : null;
     if (!state || !shown()) return;
     await remember(home(), state.session);
-    const missing = unanswered.of(state);
-    adopt(state, { pending: [] });
+    const missing = again ? [] : unanswered.of(state);
+    adopt(state, again ? {} : { pending: [] });
     for (const { x, y, positive } of missing) click(x, y, positive);
     const clicks = state.clicks.length + missing.length;
-    if (running(store.get())) notices.show(`The object you were at is back, with ${count(clicks, "click")}.`);
+    if (isRunning(state) || missing.length) notices.show(`The object you were at is back, with ${count(clicks, "click")}.`);
   }
 
   async function replay({ editing, clicks }) {
@@ -81,7 +99,7 @@ export function createSession(store, api, notices, objects, progress) {
       if (error.status !== 404) throw error;
       const { state } = store.get();
       forget(home(), state.session);
-      await open(state.scene);
+      await open(state.scene, true);
       if (!isRunning(store.get().state) && isRunning(state)) await replay(state);
       return call();
     }
@@ -102,20 +120,16 @@ export function createSession(store, api, notices, objects, progress) {
     }
     const mine = { x, y, positive };
     store.set({ pending: [...pending, mine] });
-    unanswered.keep(store.get());
     progress.acted();
     const others = () => store.get().pending.filter((one) => one !== mine);
     return serial(async () => {
       try {
         adopt(await known(() => api.post(path("click"), mine)), { pending: others() });
         if (!store.get().pending.length) notices.speak(describe(store.get().state));
-      } catch (error) {
+      } finally {
         store.set({ pending: others() });
-        // no answer at all is also what a page hears that is being left: the click is kept for the next one
-        if (error.status !== 0) unanswered.keep(store.get());
-        throw error;
       }
-    });
+    }, mine);
   }
 
   const step = (call) => () =>

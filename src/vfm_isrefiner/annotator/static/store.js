@@ -37,8 +37,9 @@ export const kept = {
   write(name, value) {
     try {
       localStorage.setItem(`isrefiner.${name}`, JSON.stringify(value));
+      return true;
     } catch {
-      // private windows may refuse; the setting then lasts as long as the page
+      return false; // private windows may refuse; the setting then lasts as long as the page
     }
   },
   drop(name) {
