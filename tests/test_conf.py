@@ -136,6 +136,14 @@ def test_data(tmp_path, choice):
     assert isinstance(instantiate(settings(tmp_path, f"data={choice}").data), RemoteSensingInstances)
 
 
+def test_the_default_weights_can_be_trained_on_other_data(tmp_path):
+    assert settings(tmp_path, "experiment=default_stage1").data.train_weights.synthetic == 0.10
+    for stage in ("default_stage1", "default_stage1_last", "gpu_stage1", "default_stage2"):
+        data = settings(tmp_path, f"experiment={stage}", "data=coco").data
+        assert data.train_weights is None
+        assert list(data.train) == ["coco"]
+
+
 @pytest.mark.parametrize("choice", choices("datamodule"))
 def test_what_all_data_share_needs_sets_only(tmp_path, choice):
     cfg = settings(tmp_path, "data=synthetic", "data.on_error=skip", "data.resident=false", "data.cache_bytes=0")

@@ -4,6 +4,7 @@ import torch
 
 from vfm_isrefiner.models.build import build_mfp
 from vfm_isrefiner.models.checkpoints import load_network
+from vfm_isrefiner.models.known_files import terms_of
 from vfm_isrefiner.models.published_names import published_name
 
 
@@ -22,9 +23,17 @@ def test_list(isrefiner, capsys):
     assert isrefiner("checkpoints") == 0
     out = capsys.readouterr().out
     assert out.index("default_stage1") < out.index("Published by others") < out.index("MFP_vit_base_cocolvis.pth")
-    assert "non-commercial" in out
+    assert out.count("for non-commercial use") == 2
+    assert "isrefiner train model.backbone_checkpoint=FILE" in out, "a bare ViT is nothing to evaluate"
     assert isrefiner("checkpoints", "list") == 0
     assert capsys.readouterr().out == out
+
+
+def test_terms_are_said_of_what_ships(isrefiner, capsys, tmp_path):
+    assert isrefiner("checkpoints", "show", "default") == 0
+    assert "The weights default_stage1 are CC BY-NC 4.0, for non-commercial use" in capsys.readouterr().out
+    assert terms_of("default_stage2").startswith("The weights default_stage2 are CC BY-NC 4.0")
+    assert terms_of(tmp_path / "own.safetensors") is None
 
 
 def test_convert_and_show(isrefiner, capsys, tmp_path):

@@ -60,7 +60,9 @@ def test_a_run_leaves_everything_in_its_folder(isrefiner, capsys):
 
 
 def test_a_trained_network_teaches_another(isrefiner, capsys):
-    assert isrefiner("train", *QUICK, "test=false", "paths.run=teacher", "model=mfp", "modulation=mfp", "model.size=test") == 0
+    mfp = ("model=mfp", "modulation=mfp", "model.size=test", "pretrained=nowhere.pth")
+    assert isrefiner("train", *QUICK, *mfp, "test=false", "paths.run=teacher") == 0
+    assert "pretrained=nowhere.pth is not used" in capsys.readouterr().out
     lesson = ("distillation=teacher", "distillation.checkpoint=teacher/network.safetensors", "distillation.weight=0.7")
     assert isrefiner("train", *QUICK, *lesson, "test=false", "paths.run=student") == 0
     scores = json.loads(Path("student/run.json").read_text())["scores"]

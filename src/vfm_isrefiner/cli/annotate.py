@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
     from vfm_isrefiner.annotator.server import address_of, bound, check_host, hosts_of, serve
     from vfm_isrefiner.batch.windows import WindowRule
     from vfm_isrefiner.geo.opening import quiet_for_good
+    from vfm_isrefiner.models.known_files import terms_of
 
     token = os.environ.get(TOKEN) if args.token is None else args.token  # an empty one is a slip, and is told
     check_host(args.host, token, args.allowed_host)
@@ -69,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
             rule=rule,
             most_sessions=args.sessions,
         )
+        if terms := terms_of(args.checkpoint):
+            print(terms, file=sys.stderr)
         for one in scenes:
             print(f"{one.path.name}: {len(one.store.objects()):,} objects in {one.store.path}")
             if one.advice:

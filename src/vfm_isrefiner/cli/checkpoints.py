@@ -26,7 +26,7 @@ def listed() -> str:
         lines += [title] if title else []
         for known in files:
             lines += [f"  {known.name}", f"      {known.what}", f"      from: {known.source}; terms: {known.terms}"]
-            lines += [f"      isrefiner evaluate {known.use}"]
+            lines += [f"      isrefiner {known.use}"]
     return "\n".join(lines)
 
 
@@ -39,7 +39,7 @@ def shown(path: str, released: bool, backbone: str | None) -> str:
     from vfm_isrefiner.files import sha256
     from vfm_isrefiner.models.checkpoints import load_any
     from vfm_isrefiner.models.freeze import count_parameters
-    from vfm_isrefiner.models.known_files import ALIASES, SHIPPED, located
+    from vfm_isrefiner.models.known_files import located, terms_of
 
     file = located(path)
     network = load_any(path, released=released, backbone_checkpoint=backbone)
@@ -47,7 +47,8 @@ def shown(path: str, released: bool, backbone: str | None) -> str:
     lines = [f"{file}", f"  {file.stat().st_size / 2**20:.1f} MiB, sha256 {sha256(file)}"]
     lines += [f"  {total / 1e6:.1f} M parameters, {trained / 1e6:.1f} M of them trained"]
     lines += [f"  {name}: {_short(value)}" for name, value in network.config.items() if value is not None]
-    lines += [f"  terms: {known.terms}" for known in SHIPPED if known.name == ALIASES.get(path, path)]
+    if terms := terms_of(path):
+        lines += [f"  {terms}"]
     return "\n".join(lines)
 
 

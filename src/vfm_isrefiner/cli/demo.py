@@ -42,10 +42,11 @@ def show(out: Path, settings: list[str]) -> Path:
     """
     from vfm_isrefiner.cli import evaluate, report
     from vfm_isrefiner.cli.settings import composed
+    from vfm_isrefiner.models.known_files import terms_of
 
     begun = time.monotonic()
     for name in NETWORKS:
-        print(f"{name} on drawn scenes")
+        print(" ".join([f"{name} on drawn scenes.", terms_of(name) or ""]).rstrip())
         words = [f"checkpoint={name}", f"name={name}", *SCENES, *settings, f"paths.run={out / name}"]
         evaluate.run(composed("evaluate", words))
     wanted = report.Wanted((str(out),), out, quoted=False, panels=3, title="The shipped networks on drawn scenes")

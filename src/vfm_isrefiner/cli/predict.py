@@ -89,7 +89,7 @@ def model_of(args: argparse.Namespace) -> Model:
     """The predictor, loaded once it is needed, named by the file's content and what else decides its masks."""
     from vfm_isrefiner.batch.job import Model
     from vfm_isrefiner.files import sha256
-    from vfm_isrefiner.models.known_files import located
+    from vfm_isrefiner.models.known_files import located, terms_of
     from vfm_isrefiner.predictor import Predictor
 
     files = [located(one) for one in (args.checkpoint, args.backbone_checkpoint) if one is not None]
@@ -99,6 +99,8 @@ def model_of(args: argparse.Namespace) -> Model:
     gather = args.workers if args.workers > 1 and (args.flip or not args.released) else 0
 
     def load() -> Predictor:
+        if terms := terms_of(args.checkpoint):
+            print(terms, file=sys.stderr)
         return Predictor.from_checkpoint(
             args.checkpoint,
             device=args.device,

@@ -8,7 +8,10 @@ import argparse
 def add_network(to: argparse.ArgumentParser) -> None:
     """--checkpoint, --backbone-checkpoint, --released, --device, --precision."""
     add = to.add_argument
-    network = "the network: of isrefiner train, a published one, or a name of isrefiner checkpoints (default: %(default)s)"
+    network = (
+        "the network: of isrefiner train, a published one, or a name of isrefiner checkpoints (default: %(default)s, "
+        "whose weights are for non-commercial use)"
+    )
     add("--checkpoint", default="default", metavar="FILE", help=network)
     add("--backbone-checkpoint", metavar="FILE", help="the frozen backbone of a checkpoint of the trained part alone")
     add("--released", action="store_true", help="play as the released checkpoints were")

@@ -218,6 +218,11 @@ def parts(cfg: DictConfig) -> tuple[InteractiveSegmentation, LightningDataModule
     end_in_time(cfg)
     if cfg.mode in ("pretrained", "lora", "adapter") and cfg.pretrained is None:
         print(f"mode={cfg.mode} without pretrained=FILE: what it does not train is random.")
+    if cfg.pretrained is not None and cfg.pretrained not in (cfg.model.get("checkpoint"), cfg.model.get("backbone_checkpoint")):
+        print(
+            f"pretrained={cfg.pretrained} is not used: the network begins with it under mode=…, method=… and the experiments "
+            "that say so; otherwise give model.backbone_checkpoint=FILE or model.checkpoint=FILE."
+        )
     network = instantiate(cfg.model)  # first after seeding: a checkpoint draws a random backbone again from the seed
     datamodule: LightningDataModule = instantiate(cfg.data)
     module = InteractiveSegmentation(

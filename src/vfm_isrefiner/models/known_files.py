@@ -17,7 +17,7 @@ class KnownFile:
     """A checkpoint that others can get too.
 
     name: what `checkpoint=` takes where it ships, else the publisher's file name. what: network and training data. source: who
-    offers it. terms: of use. use: arguments of `isrefiner evaluate`.
+    offers it. terms: of use. use: arguments of `isrefiner`.
     """
 
     name: str
@@ -32,15 +32,15 @@ SHIPPED = (
         "default_stage1",
         "MFP, ViT-Ti: a foundation model, trained whole on drawn scenes and remote-sensing images",
         "this package",
-        "CC BY-NC 4.0: non-commercial, as its training images",
-        "checkpoint=default_stage1",
+        "CC BY-NC 4.0, for non-commercial use, as its training images are",
+        "evaluate checkpoint=default_stage1",
     ),
     KnownFile(
         "default_stage2",
         "VFM-ISRefiner, ViT-Ti: that foundation model frozen, extractor and decoder trained on remote-sensing images",
         "this package",
-        "CC BY-NC 4.0: non-commercial, as its training images",
-        "checkpoint=default_stage2",
+        "CC BY-NC 4.0, for non-commercial use, as its training images are",
+        "evaluate checkpoint=default_stage2",
     ),
 )
 ALIASES = {"default": "default_stage1"}  # the better of the two on validation: weights/README.md
@@ -50,28 +50,28 @@ PUBLISHED = (
         "VFM-ISRefiner, ViT-B: the authors' trained network",
         "the README of github.com/wondelyan/VFM-ISRefiner",
         "its publisher's",
-        "checkpoint=FILE model.released=true",
+        "evaluate checkpoint=FILE model.released=true",
     ),
     KnownFile(
         "MFP_vit_base_cocolvis.pth",
         "MFP, ViT-B, COCO + LVIS: the paper's frozen foundation model",
         "the README of MFP (CVPR 2024)",
         "its publisher's",
-        "checkpoint=FILE first_click_passes=2",
+        "evaluate checkpoint=FILE first_click_passes=2",
     ),
     KnownFile(
         "cocolvis_vit_base.pth",
         "SimpleClick, ViT-B, COCO + LVIS; also its vit_large and vit_huge",
         "the README of github.com/uncbiag/SimpleClick",
         "its publisher's",
-        "checkpoint=FILE protocol=simpleclick",
+        "evaluate checkpoint=FILE protocol=simpleclick",
     ),
     KnownFile(
         "mae_pretrain_vit_base.pth",
         "MAE's ViT-B alone, no click model",
         "the README of github.com/facebookresearch/mae",
         "CC BY-NC 4.0: non-commercial",
-        "model.backbone_checkpoint=FILE",
+        "train model.backbone_checkpoint=FILE",
     ),
 )
 
@@ -92,6 +92,12 @@ def located(path: str | Path) -> Path:
     if sha256(file) != _sums().get(file.name):
         raise CheckpointError(f"{file} is not what was shipped (its checksum differs from {SUMS}): install the package again.")
     return file
+
+
+def terms_of(path: str | Path) -> str | None:
+    """A line that says on which terms weights may be used that ship; None of any other file."""
+    name = ALIASES.get(str(path), str(path))
+    return next((f"The weights {name} are {known.terms}." for known in SHIPPED if known.name == name), None)
 
 
 def _sums() -> dict[str, str]:
