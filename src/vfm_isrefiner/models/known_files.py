@@ -55,7 +55,7 @@ PUBLISHED = (
     KnownFile(
         "MFP_vit_base_cocolvis.pth",
         "MFP, ViT-B, COCO + LVIS: the paper's frozen foundation model",
-        "the README of MFP (CVPR 2024)",
+        "the README of github.com/cwlee00/MFP",
         "its publisher's",
         "evaluate checkpoint=FILE first_click_passes=2",
     ),
