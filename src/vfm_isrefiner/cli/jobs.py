@@ -45,8 +45,10 @@ OF_TRAINING = (
     "budget",
     "minutes",
 )
-FILES = ("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint")
-FILES_TOO = ("distillation.checkpoint", "distillation.backbone_checkpoint")
+FILES = (
+    *("checkpoint", "model.checkpoint", "model.backbone_checkpoint", "peer.checkpoint"),
+    *("distillation.checkpoint", "distillation.backbone_checkpoint"),
+)
 LOCK, CONFIG_FILE, BEGUN_FILE = ".lock", "config.yaml", ".fingerprint"
 # what Tables V-VIII vary, and what the paper's network has
 AXES = {
@@ -85,7 +87,7 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     if not peer:
         found["model.kind"] = found.pop("model._target_", "").rpartition(".build_")[2]
         found["modulation"] = found.pop("modulation._target_", "").rpartition(".modulate_")[2]
-    for name in (*FILES, *FILES_TOO):
+    for name in FILES:
         if isinstance(found.get(name), str):
             found[name] = _content(Path(found[name]))
     return found
