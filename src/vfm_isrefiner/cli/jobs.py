@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from vfm_isrefiner.cli.training_length import REPLACED
 from vfm_isrefiner.files import sha256, write_whole
 from vfm_isrefiner.models.known_files import located
 from vfm_isrefiner.models.network_file import CheckpointError
@@ -79,8 +80,7 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
             # one by one: where files go is not known yet when the run's folder is named
             found |= _flat({key: _plain(part[key]) for key in part if key not in NO_MATTER}, f"callbacks.{name}.")
     if cfg.get("minutes") is not None:  # absent otherwise, likewise
-        unused = ("trainer.max_", "scheduler.", "callbacks.best.")
-        found = {name: value for name, value in found.items() if not name.startswith(unused)} | {"minutes": cfg.minutes}
+        found = {name: value for name, value in found.items() if not name.startswith(REPLACED)} | {"minutes": cfg.minutes}
     if found.get("fit") is False:
         found = {name: value for name, value in found.items() if not name.startswith(OF_TRAINING)}
     found = {name: value for name, value in found.items() if not _no_matter(name)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from omegaconf import DictConfig, open_dict
 
 END_IN_TIME = "vfm_isrefiner.training.end_in_time.EndInTime"
+# what `minutes` takes the place of: settings that begin so say nothing then
+REPLACED = ("trainer.max_", "scheduler.", "callbacks.best.")
 
 
 def share_out_budget(cfg: DictConfig) -> None:
