@@ -123,6 +123,8 @@ def test_methods_without_a_trained_one_of_ours():
     runs = [made_run(SOME, name=name, checkpoint=name, model__kind=name) for name in ("mfp", "isrefiner")]
     assert pick(PAPER_TABLES["table3"], grouped(runs))[0].reference == 1
     assert pick(PAPER_TABLES["table3"], grouped(runs[:1]))[0].reference is None
+    others = [made_run(SOME, name=name, checkpoint=name, model__kind="mfp") for name in ("plain", "distilled")]
+    assert pick(PAPER_TABLES["table3"], grouped(others))[0].reference == 0, "the first, so that differences are told"
 
 
 def test_a_peer_is_no_reference_and_a_run_without_settings_no_method():

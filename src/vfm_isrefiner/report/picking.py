@@ -143,7 +143,8 @@ def _methods_of(chosen: list[Repetitions]) -> Picked:
         if name in TRUNK or name.startswith(("data.", "distillation."))
     ]
     shared = {name: value for name, value in (learnt[0] if learnt else {}).items() if name not in other}
-    return Picked(tuple(rows), ours[0] if ours else None, shared, tuple(map(_method, chosen)), tuple(notes))
+    reference = ours[0] if ours else 0 if len(chosen) > 1 else None  # the first, as in a sweep, where there is none of ours
+    return Picked(tuple(rows), reference, shared, tuple(map(_method, chosen)), tuple(notes))
 
 
 def _fits(settings: Mapping[str, Any], row: PaperRow) -> bool:
