@@ -29,8 +29,8 @@ def last(run, name):
     return float(run.callback_metrics[f"train/{name}"])
 
 
-def trained(tmp_path, distillation, steps=2, **changes):
-    model = module(distillation=distillation, **changes)
+def trained(tmp_path, distillation, steps=2):
+    model = module(distillation=distillation)
     run = trainer(tmp_path, max_steps=steps, max_epochs=-1)
     run.fit(model, datamodule=data())
     return model, run
@@ -62,7 +62,7 @@ def test_a_student_of_the_teacher_alone_comes_near_to_it(tmp_path, teacher):
     assert last(later, "epoch_divergence") < 0.5 * last(first, "epoch_divergence")
 
 
-def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(tmp_path):
+def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it():
     torch.manual_seed(0)
     student = build_isrefiner("test", image_size=SIDE).eval()
     lesson = Distillation(Round(student, modulate_isrefiner), weight=1.0)
@@ -108,7 +108,7 @@ def test_what_is_trained_with_is_the_weighted_mean(tmp_path, teacher):
     assert losses == [pytest.approx(0.7 * last(run, "loss") + 0.3 * last(run, "divergence"))]
 
 
-def test_a_teacher_of_another_size_in_bfloat16_goes_on_after_a_stop(tmp_path, teacher):
+def test_a_teacher_of_another_size_in_bfloat16_goes_on_after_a_stop(tmp_path):
     torch.manual_seed(7)
     file = tmp_path / "wide.safetensors"
     save_network(build_mfp("test", image_size=96), file)

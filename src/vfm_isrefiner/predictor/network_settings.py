@@ -35,14 +35,20 @@ def device_of(network: Network) -> torch.device:
     return torch.device("cpu") if parameter is None else parameter.device
 
 
+def mixes_rows(round: Round) -> bool:
+    """Does what the network says of one row depend on the others? So it is with the released VFM-ISRefiner, unless each row
+    goes with its own mirror image (docs/beware.md)."""
+    config = getattr(round.network, "config", {})
+    return bool(config.get("released")) and config.get("kind") == "isrefiner" and not round.flip
+
+
 def gathered(round: Round, most: int, waiting: int) -> GatheredRound:
     """`round` for several sessions in one forward.
 
     Raises:
         ValueError: its network mixes the rows of a batch, or a number is out of range.
     """
-    config = getattr(round.network, "config", {})
-    if config.get("released") and config.get("kind") == "isrefiner" and most > 1 and not round.flip:
+    if most > 1 and mixes_rows(round):
         raise ValueError(
             f"gather={most} does not go with the released VFM-ISRefiner, which mixes pairs of rows: a click would depend on "
             "another session's. Use flip=True, where the two are an image and its mirror, or gather=1."

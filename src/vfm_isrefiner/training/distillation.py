@@ -13,7 +13,7 @@ from vfm_isrefiner.instance import InstanceBatch
 from vfm_isrefiner.interaction import Interaction
 from vfm_isrefiner.losses import focal_divergence
 from vfm_isrefiner.models.checkpoints import CheckpointError, load_any
-from vfm_isrefiner.predictor.network_settings import settings_of
+from vfm_isrefiner.predictor.network_settings import mixes_rows, settings_of
 from vfm_isrefiner.rollout import Network, Round
 
 
@@ -42,7 +42,7 @@ class Distillation:
             raise ValueError(f"distillation.weight is the teacher's share of the loss, from 0 to 1; got {self.weight}.")
         if self.teacher.network.training:
             raise ValueError("Distillation got a teacher in training mode; call network.eval().")
-        if getattr(self.teacher.network, "scrambled_reshape", False) and not self.teacher.flip:
+        if mixes_rows(self.teacher):
             raise ValueError(
                 "The released VFM-ISRefiner mixes pairs of rows: as a teacher it needs distillation.flip=true, where the two "
                 "are an image and its mirror."

@@ -57,13 +57,15 @@ export async function remember(home, key) {
   await lock(key, false);
 }
 
+const waitingOf = (key) => `unanswered.${key}`;
+
 // Clicks that wait for their answer, behind those that the server had: a page that was left before the answer came
 // plays those again that the server never got.
 export const unanswered = {
   keep(state, waiting) {
     if (!state) return;
     const { session, editing, clicks } = state;
-    const name = `unanswered.${session}`;
+    const name = waitingOf(session);
     const record = { editing, taken: clicks.length, clicks: [...clicks, ...waiting] };
     // where it cannot be written, an older record would be a wrong one
     if (!waiting.length || !kept.write(name, record)) kept.drop(name);
@@ -72,7 +74,7 @@ export const unanswered = {
   // The clicks that are missing in what the server says now; none where anything else has changed since, nor where another
   // tab may be at the same session (a browser without locks).
   of(state) {
-    const before = kept.read(`unanswered.${state.session}`, null);
+    const before = kept.read(waitingOf(state.session), null);
     if (!before || !navigator.locks) return [];
     const opened = before.editing === null && before.taken === 0 && state.editing !== null;
     if (!opened && state.editing !== before.editing) return [];
@@ -83,6 +85,6 @@ export const unanswered = {
 };
 
 export function forget(home, key) {
-  kept.drop(`unanswered.${key}`);
+  kept.drop(waitingOf(key));
   kept.write(place(home), kept.read(place(home), []).filter((one) => one !== key));
 }
